@@ -1,0 +1,155 @@
+"""Every default, once.
+
+Frozen dataclasses; a line under a field says what it is, its unit and where the number comes from. Nothing here
+reads the environment: the command line does, and passes values down.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The clock of one conversation, in seconds."""
+
+    connect_timeout: float = 60.0
+    "From the first offer to a connected peer; the documented `connection_timeout_secs`."
+
+    channel_timeout: float = 10.0
+    "From a connected peer to an open data channel; later, queued messages are dropped (Pipecat: 10 s)."
+
+    lost_after: float = 5.0
+    "Seconds without any sign of life before the other side counts as lost."
+
+    close_after: float = 15.0
+    "Seconds without any sign of life before the conversation is closed."
+
+    consent_after: float = 1.0
+    "Seconds of silence after which we ask for a sign of life ourselves (RFC 7675), and how often."
+
+    ping_interval: float = 1.0
+    "How often the dialing side sends a text ping (Pipecat's server expects one within 3 s)."
+
+    farewell_timeout: float = 2.0
+    "How long an end waits for a client that is just connecting, to tell it."
+
+    drain_timeout: float = 0.5
+    "How long a close waits for sent messages to be acknowledged."
+
+    close_timeout: float = 5.0
+    "How long a peer may take to close its sockets before it is abandoned with a log line."
+
+    keyframe_grace: float = 2.0
+    "How long after a negotiation no further renegotiation is asked for."
+
+
+@dataclass(frozen=True, slots=True)
+class Redial:
+    """How the dialing side gets back."""
+
+    attempts: int = 3
+    "Tries before it gives up, as Pipecat's JavaScript client."
+
+    first_delay: float = 1.0
+    "Seconds before the second try of a series; the first goes out at once."
+
+    growth: float = 3.0
+    "Each later delay is this many times the one before."
+
+
+@dataclass(frozen=True, slots=True)
+class Ice:
+    """Gathering and checking of candidates."""
+
+    gather_timeout: float = 0.5
+    "Seconds that STUN and TURN servers may delay an offer or an answer; host candidates never wait."
+
+    trickle_timeout: float = 5.0
+    "Seconds that a dialing peer goes on gathering behind an offer that is already out."
+
+    stagger: float = 0.1
+    "Seconds after which the next server of a list is tried beside the one that has not answered yet."
+
+    pacing: float = 0.02
+    "Seconds between two connectivity checks (Ta, RFC 8445 section 14.2; aioice's value)."
+
+    batch: float = 0.2
+    "Seconds for which trickled candidates are collected into one PATCH (Pipecat's client: 200 ms)."
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundAudio:
+    """The way from a bot's `write()` to the encoder."""
+
+    rate: int = 48_000
+    "Sample rate of the track, in Hz: what Opus wants."
+
+    frame: float = 0.02
+    "Seconds of sound in a packet."
+
+    low_water: float = 0.06
+    high_water: float = 0.08
+    "`write()` returns once no more than this many seconds are queued: the look-ahead that covers a stall."
+
+    grace: float = 0.03
+    "How long a frame in the middle of speech waits for a writer that is late, before silence is put in its place."
+
+    late_after: float = 0.06
+    "A frame that is later than this is not made up for: the clock is set anew instead of bursting."
+
+    fade: float = 0.005
+    "Seconds of fade-out that `clear()` leaves of what was queued."
+
+
+@dataclass(frozen=True, slots=True)
+class InboundAudio:
+    """The way from the decoder to a bot's `input()`."""
+
+    backlog: float = 0.2
+    "Seconds of sound that wait for a slow or late reader; what is older is dropped and counted."
+
+    idle_after: float = 2.0
+    "Seconds without a reader after which a track stops decoding (Pipecat: 2 s)."
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what the other side can make us keep."""
+
+    outbox: int = 50
+    "Messages that wait for the data channel to open (Pipecat's MAX_MESSAGE_QUEUE_SIZE)."
+
+    inbox: int = 1024
+    "Events that wait for a bot's handlers; application messages beyond that are dropped and counted."
+
+    inbox_bytes: int = 16 * 1024 * 1024
+    "Bytes of application messages that wait for a bot's handlers."
+
+    sdp: int = 128 * 1024
+    "Characters in a session description; browsers send 4 to 12 thousand."
+
+    body: int = 256 * 1024
+    "Bytes in an HTTP request."
+
+    candidates: int = 100
+    "Candidates in one PATCH."
+
+    media_sections: int = 16
+    "m-lines in an offer; Pipecat's clients send two to four."
+
+    buffered: int = 1024 * 1024
+    "Bytes that wait in the data channel before `send_message` makes the bot wait."
+
+    message: int = 262_144
+    "Bytes in an inbound message, as aiortc advertises."
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of the above, to hand down as one value."""
+
+    timing: Timing = Timing()
+    redial: Redial = Redial()
+    ice: Ice = Ice()
+    outbound_audio: OutboundAudio = OutboundAudio()
+    inbound_audio: InboundAudio = InboundAudio()
+    limits: Limits = Limits()
