@@ -1,0 +1,32 @@
+"""How often and how late the dialing side dials again: a value that counts.
+
+The first try of a series goes out at once, each later one waits longer, and after the last one `next_delay` returns
+None. A connection that came up ends the series.
+"""
+
+from smallrtc_cli.config import Redial
+
+
+class Reconnect:
+    """The back-off of one conversation."""
+
+    def __init__(self, settings: Redial | None = None) -> None:
+        self._settings = settings or Redial()
+        self.tries = 0
+
+    def next_delay(self) -> float | None:
+        """Seconds to wait before the next try, or None when all of them were used up."""
+        if self.tries >= self._settings.attempts:
+            return None
+        self.tries += 1
+        if self.tries == 1:
+            return 0.0
+        return float(self._settings.first_delay * self._settings.growth ** (self.tries - 2))
+
+    def succeeded(self) -> None:
+        """The connection is up; the next failure starts a new series."""
+        self.tries = 0
+
+    def give_up(self) -> None:
+        """The other side said no; asking again would not change that."""
+        self.tries = self._settings.attempts
