@@ -1,0 +1,1 @@
+"""Sound as numbers: formats, signals, their analysis, files; no event loop in here."""
