@@ -1,0 +1,1 @@
+"""The connection core: the only rooms that know aiortc and aioice."""

@@ -1,0 +1,265 @@
+"""Every private name of aiortc and aioice that we must touch, each behind a name of ours.
+
+Nothing else in the package reaches into them. `tests/rtc/test_aiortc_internals.py` has one canary for each: when a
+release of aiortc moves something, the test's name says what broke.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from aioice import Candidate, Connection
+from aioice.ice import ICE_COMPLETED, StunProtocol
+from aiortc import (
+    RTCIceTransport,
+    RTCPeerConnection,
+    RTCRtpCodecParameters,
+    RTCRtpReceiver,
+    RTCRtpTransceiver,
+    RTCSctpTransport,
+)
+from aiortc.jitterbuffer import JitterFrame
+from aiortc.mediastreams import MediaStreamTrack
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcsctptransport import SackChunk
+from aiortc.rtp import RtpPacket
+from aiortc.stats import RTCTransportStats
+
+
+class IceConnection(Connection):
+    """aioice's agent with its inner seams as methods, so that `ice.IceAgent` can be written in public names."""
+
+    still_gathering = False
+    "While True the agent does not fail for want of candidates: ours may still come."
+
+    def _remote_candidates_expected(self) -> bool:
+        return self.still_gathering or super()._remote_candidates_expected()
+
+    def begin_gathering(self) -> bool:
+        """Whether this is the first call; gathering happens once."""
+        first = not self._local_candidates_start
+        self._local_candidates_start = True
+        return first
+
+    def hosts_gathered(self) -> None:
+        """From here on `connect` may start, and later candidates are trickled."""
+        self._local_candidates_end = True
+
+    def host_protocols(self) -> list[StunProtocol]:
+        """The sockets of the host candidates."""
+        return [p for p in self._protocols if p.local_candidate.type == "host"]
+
+    def relay_protocols(self) -> list[StunProtocol]:
+        """The allocations on TURN servers."""
+        return [p for p in self._protocols if p.local_candidate.type == "relay"]
+
+    def add_local_candidate(self, candidate: Candidate, protocol: StunProtocol | None = None) -> None:
+        """Add a candidate; with a protocol of its own (a relay) it is paired with the remote candidates."""
+        self._local_candidates.append(candidate)
+        if protocol is not None:
+            self._protocols.append(protocol)
+            for remote in self._remote_candidates:
+                self._pair_remote_candidate(remote)
+            self.sort_check_list()
+
+    def begin_checks(self) -> asyncio.Task[int]:
+        """Form the pairs and answer the checks that came early; returns the outcome as a task."""
+        for remote in self._remote_candidates:
+            self._pair_remote_candidate(remote)
+        self.sort_check_list()
+        self._unfreeze_initial()
+        for early in self._early_checks:
+            self.check_incoming(*early)
+        self._early_checks.clear()
+        self._early_checks_done = True
+        self.fail_if_exhausted()
+        return asyncio.create_task(self._check_list_state.get())
+
+    def start_next_check(self) -> bool:
+        """Start the check that is next in order; whether there was one."""
+        waiting = any(p.state in (p.State.WAITING, p.State.FROZEN) and p.task is None for p in self._check_list)
+        return self._check_periodic() and waiting
+
+    def fail_if_exhausted(self) -> None:
+        """Give up if all pairs failed and no further candidate can come."""
+        if self._early_checks_done:
+            self._check_list_maybe_fail()
+
+    def end_checks(self) -> None:
+        """Cancel the checks that are still under way."""
+        for pair in self._check_list:
+            if pair.task:
+                pair.task.cancel()
+
+    def start_consent(self) -> None:
+        """Keep asking for consent (RFC 7675), as aioice does once connected."""
+        self._query_consent_task = asyncio.create_task(self.query_consent())
+
+    def begin_closing(self) -> None:
+        """From here on remote candidates and incoming checks are ignored."""
+        self._closing = True
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def nominated_pair(self) -> Any:
+        """The `CandidatePair` in use, or None."""
+        return self._nominated.get(1)
+
+    def pairs(self) -> list[Any]:
+        """All candidate pairs, for a diagnosis."""
+        return list(self._check_list)
+
+    @staticmethod
+    def succeeded(outcome: int) -> bool:
+        return outcome == ICE_COMPLETED
+
+
+def abandon_relay(protocol: StunProtocol) -> None:
+    """Close the socket to a TURN server at once, with nothing left waiting for the server."""
+    transport = cast(Any, protocol.transport)
+    inner = transport._TurnTransport__inner_protocol
+    tasks = {inner.refresh_task, transport._TurnTransport__close_task, *transport._TurnTransport__send_tasks}
+    for task in tasks - {None}:
+        task.cancel()
+    inner.transport.abort()
+
+
+class PeerConnection(RTCPeerConnection):
+    """aiortc's peer connection with an ICE agent of our making."""
+
+    def __init__(self, configuration: Any, agent: Callable[[], IceConnection]) -> None:
+        self._new_agent = agent
+        super().__init__(configuration)
+
+    def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:  # noqa: N802
+        dtls: RTCDtlsTransport = super()._RTCPeerConnection__createDtlsTransport()  # type: ignore[misc]
+        use_agent(dtls.transport, self._new_agent())
+        return dtls
+
+
+def use_agent(transport: RTCIceTransport, agent: IceConnection) -> None:
+    """Put an agent in the place of the one that aiortc made; nothing has been gathered yet."""
+    transport.iceGatherer._connection = agent
+    transport._connection = agent
+    transport._recv, transport._send = agent.recv, agent.send
+
+
+def dtls_transport(pc: RTCPeerConnection) -> RTCDtlsTransport | None:
+    """The one bundled DTLS transport, or None before there is a media section."""
+    transceivers = pc.getTransceivers()
+    if transceivers:
+        return transceivers[0].receiver.transport
+    return pc.sctp.transport if pc.sctp else None
+
+
+def ice_agent(pc: RTCPeerConnection) -> IceConnection | None:
+    """The agent behind the one bundled transport."""
+    dtls = dtls_transport(pc)
+    return cast(IceConnection, dtls.transport._connection) if dtls else None
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """What a DTLS handshake came to, in OpenSSL's names; `version` is the two bytes on the wire."""
+
+    version: int
+    cipher: str
+    profile: str
+    role: str
+
+
+def dtls_security(dtls: RTCDtlsTransport) -> Security | None:
+    """How a connected transport is protected."""
+    if dtls.state != "connected" or dtls._ssl is None:
+        return None
+    connection = dtls._ssl
+    profile = connection.get_selected_srtp_profile().decode()
+    return Security(connection.get_protocol_version(), connection.get_cipher_name() or "", profile, dtls._role)
+
+
+def transport_stats(dtls: RTCDtlsTransport) -> RTCTransportStats:
+    """What went over a transport."""
+    (found,) = dtls._get_stats().values()
+    return cast(RTCTransportStats, found)
+
+
+def unacknowledged(sctp: RTCSctpTransport) -> int:
+    """Messages and chunks that were handed over and not yet acknowledged."""
+    return len(sctp._data_channel_queue) + len(sctp._outbound_queue) + len(sctp._sent_queue)
+
+
+def on_acknowledgement(sctp: RTCSctpTransport, callback: Callable[[], None]) -> Callable[[], None]:
+    """Call back after each SACK chunk; returns how to stop it."""
+    receive = sctp._receive_sack_chunk
+
+    async def receive_and_tell(chunk: SackChunk) -> None:
+        await receive(chunk)
+        callback()
+
+    sctp._receive_sack_chunk = receive_and_tell  # type: ignore[method-assign]
+    return lambda: sctp.__dict__.pop("_receive_sack_chunk", None)
+
+
+def set_receiving(receiver: RTCRtpReceiver, on: bool) -> None:
+    """Decode what arrives, or drop it undecoded."""
+    receiver._enabled = on
+
+
+def drop_frames(track: MediaStreamTrack, keep: int) -> int:
+    """Forget the oldest decoded frames but the last `keep`, and say how many; the mark of the track's end stays."""
+    queue, dropped = cast(Any, track)._queue, 0
+    while queue.qsize() > keep:
+        if queue.get_nowait() is None:
+            queue.put_nowait(None)
+            break
+        dropped += 1
+    return dropped
+
+
+def end_track(track: MediaStreamTrack) -> None:
+    """Let a pending `recv` raise `MediaStreamError`, also where the receiver never started."""
+    cast(Any, track)._queue.put_nowait(None)
+
+
+class ArrivalOrder:
+    """In the place of aiortc's jitter buffer: a packet leaves when it arrives, a late one or a copy not at all.
+
+    aiortc holds every packet back for four more (80 ms), and after one loss for fourteen, for good.
+    """
+
+    _RESET = 1000
+    "So many sequence numbers back is a new start, not a late packet (RFC 3550 appendix A.1 has 100 to 3000)."
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+
+    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
+        behind = 0 if self._last is None else (self._last - packet.sequence_number) & 0xFFFF
+        if self._last is not None and behind < self._RESET:
+            return False, None
+        self._last = packet.sequence_number
+        return False, JitterFrame(data=cast(Any, packet)._data, timestamp=packet.timestamp)
+
+
+def release_at_once(receiver: RTCRtpReceiver) -> None:
+    """Let a receiver decode audio packets as they arrive."""
+    cast(Any, receiver)._RTCRtpReceiver__jitter_buffer = ArrivalOrder()
+
+
+async def request_keyframe(receiver: RTCRtpReceiver) -> None:
+    """Send a picture loss indication (RFC 4585) to every source that has sent."""
+    for source in receiver.getSynchronizationSources():
+        await receiver._send_rtcp_pli(source.source)
+
+
+def clock_rate(transceiver: RTCRtpTransceiver) -> int:
+    """Ticks a second of the RTP timestamps of the codec that was negotiated."""
+    negotiated = codec(transceiver)
+    return negotiated.clockRate if negotiated else 48_000
+
+
+def codec(transceiver: RTCRtpTransceiver) -> RTCRtpCodecParameters | None:
+    """The codec in use, the first of those that were negotiated; None before."""
+    return transceiver._codecs[0] if transceiver._codecs else None

@@ -1,0 +1,331 @@
+"""`SmallWebRTCTransport`: what a bot holds. Sound in, sound out, messages, and who comes and goes.
+
+For bots without Pipecat; names, fields and events are those of Pipecat's transport as far as they apply. The
+transport joins the conversation when the bot first uses it, so that handlers registered before see everything.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+from aiortc.mediastreams import MediaStreamError
+
+from smallrtc_cli.audio.pcm import (
+    AudioRawFrame,
+    Converter,
+    InputAudioRawFrame,
+    OutputAudioRawFrame,
+    check_format,
+    to_bytes,
+)
+from smallrtc_cli.errors import SmallRTCError
+from smallrtc_cli.protocol import rtvi
+from smallrtc_cli.protocol.messages import require_object
+from smallrtc_cli.protocol.session import CloseReason, Role, State
+from smallrtc_cli.rtc.connection import SmallWebRTCConnection
+from smallrtc_cli.rtc.events import H, Handler, Inbox
+from smallrtc_cli.rtc.tracks import BotAudioTrack, SmallWebRTCTrack, Tap
+from smallrtc_cli.rtc.video import BotVideoTrack, OutputImageRawFrame
+
+EVENTS = frozenset(
+    {
+        "on_client_connected",
+        "on_client_reconnected",
+        "on_client_disconnected",
+        "on_client_closed",
+        "on_app_message",
+    }
+)
+
+_IN_RATE, _OUT_RATE = 16_000, 24_000  # Hz; what most speech recognition takes and speech synthesis gives
+
+_BY_BOT = (
+    CloseReason.BOT_ENDED,
+    CloseReason.BOT_FAILED,
+    CloseReason.SERVER_SHUTDOWN,
+    CloseReason.CLIENT_ENDED,
+)
+
+
+class NotEnabled(SmallRTCError):
+    """A bot uses what its `TransportParams` do not enable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportParams:
+    """What a bot wants, with Pipecat's names and, where they apply, its defaults."""
+
+    audio_in_enabled: bool = False
+    audio_in_sample_rate: int | None = None
+    "Hz of what `input()` yields; None: 16000."
+
+    audio_in_channels: int = 1
+    audio_out_enabled: bool = False
+    audio_out_sample_rate: int | None = None
+    "Hz of plain bytes given to `write`; None: 24000. Frames carry their own rate."
+
+    audio_out_channels: int = 1
+    video_in_enabled: bool = False
+    video_out_enabled: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises `WrongFormat`, before the first sound does."""
+        check_format(
+            _IN_RATE if self.audio_in_sample_rate is None else self.audio_in_sample_rate, self.audio_in_channels
+        )
+        check_format(
+            _OUT_RATE if self.audio_out_sample_rate is None else self.audio_out_sample_rate, self.audio_out_channels
+        )
+
+
+class AudioInput:
+    """A client's sound: `async for frame in transport.input()`, until the client is gone.
+
+    Frames come as they arrive, 20 ms each at the rate and channel count of the params. A slow reader loses the oldest
+    sound beyond 200 ms. Restarts of the peer connection are not seen here.
+    """
+
+    def __init__(self, transport: "SmallWebRTCTransport", rate: int, channels: int) -> None:
+        self._transport = transport
+        self._rate, self._channels = rate, channels
+        self._converter = Converter(rate, channels)
+        self._track: SmallWebRTCTrack | None = None
+        self._ended: SmallWebRTCTrack | None = None
+        self._ready: deque[InputAudioRawFrame] = deque()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> InputAudioRawFrame:
+        await self._transport.start()
+        while not self._ready:
+            await self._read()
+        return self._ready.popleft()
+
+    async def _read(self) -> None:
+        if self._track is None:
+            self._track = await self._transport.connection.next_audio_track(after=self._ended)
+        if self._track is None:
+            self.release()
+            raise StopAsyncIteration
+        try:
+            frame = await self._track.recv()
+        except MediaStreamError:
+            self._ended, self._track = self._track, None
+            return
+        pts = int(frame.pts * frame.time_base * self._rate)
+        for piece in self._converter.convert_frame(frame):
+            self._ready.append(InputAudioRawFrame(to_bytes(piece), self._rate, self._channels, pts))
+            pts += piece.samples
+
+    def release(self) -> None:
+        """The conversation is over: libav's threads end now, not with the next garbage collection."""
+        self._converter.reset()
+
+
+class AudioOutput:
+    """A bot's way to be heard: sound of any rate, one or two channels, any length."""
+
+    def __init__(self, transport: "SmallWebRTCTransport", track: BotAudioTrack, rate: int, channels: int) -> None:
+        self._transport, self._track = transport, track
+        self._rate, self._channels = rate, channels
+        self._converter = Converter(track.rate, channels)
+
+    async def write(self, frame: AudioRawFrame | bytes) -> None:
+        """Play a frame, or s16le bytes at the params' rate and channel count, behind what was written before.
+
+        Returns when no more than 60 to 80 ms are still to be heard: a bot may write as fast as it likes. After the
+        end of the conversation what is written goes nowhere, at the pace of speech. Raises `WrongFormat` for a frame
+        that cannot be played.
+        """
+        await self._transport.start()
+        if isinstance(frame, AudioRawFrame):
+            audio = self._converter.convert(frame.audio, frame.sample_rate, frame.num_channels)
+        else:
+            audio = self._converter.convert(frame, self._rate, self._channels)
+        await self._track.write(audio)
+
+    def clear(self) -> None:
+        """Be silent now: drop what was written and not heard, with a fade of 5 ms. A pending `write` returns."""
+        self._converter.reset()
+        self._track.clear()
+
+    async def drain(self) -> None:
+        """Return when all that was written has been played out."""
+        await self._track.drain()
+
+    def release(self) -> None:
+        """The conversation is over: see `AudioInput.release`."""
+        self._converter.reset()
+
+    def listen(self, tap: Tap | None) -> None:
+        """Have `tap(audio, position, loop_time)` see all that is sent, silence too: 48 kHz s16le, 20 ms each."""
+        self._track.tap = tap
+
+
+class SmallWebRTCTransport:
+    """One conversation, as a bot sees it.
+
+    Events, by `event_handler(name)`; handlers get the transport first and run one after the other, in order:
+    `on_client_connected` (connection) once, `on_client_reconnected` (connection) after each restart,
+    `on_client_disconnected` (connection) when the client left or was lost, `on_client_closed` (connection) at every
+    end, last of all, `on_app_message` (message, sender). `connection.close_reason` says why it ended.
+    """
+
+    def __init__(
+        self,
+        webrtc_connection: SmallWebRTCConnection,
+        params: TransportParams | None = None,
+        input_name: str | None = None,
+        output_name: str | None = None,
+    ) -> None:
+        self.connection = webrtc_connection
+        self.params = params or TransportParams()
+        self.name = f"{type(self).__name__}#{webrtc_connection.id}"
+        self.input_name = input_name or f"{self.name}.input"
+        self.output_name = output_name or f"{self.name}.output"
+        self._events = Inbox(self, EVENTS)
+        self._started = self._seen = False
+        self._input: AudioInput | None = None
+        self._output: AudioOutput | None = None
+        self._video: BotVideoTrack | None = None
+        webrtc_connection.add_event_handler("connected", self._on_connected)
+        webrtc_connection.add_event_handler("closed", self._on_closed)
+        webrtc_connection.add_event_handler("app-message", self._on_app_message)
+
+    # Events
+
+    def event_handler(self, event_name: str) -> Callable[[H], H]:
+        """Decorate a function to be called as `handler(transport, *args)`."""
+        return self._events.decorator(event_name)
+
+    def add_event_handler(self, event_name: str, handler: Handler) -> None:
+        """Call `handler(transport, *args)`; plain and coroutine functions both do."""
+        self._events.add(event_name, handler)
+
+    async def start(self) -> None:
+        """Join the conversation; done by itself on the first use."""
+        if self._started:
+            return
+        self._started = True
+        if self.params.audio_out_enabled:
+            self.output()
+        await self.connection.connect()
+
+    async def wait_closed(self) -> None:
+        """Join, and return when the conversation has ended: for bots that only have handlers."""
+        await self.start()
+        await self.connection.wait_closed()
+
+    async def disconnect(self) -> None:
+        """End the conversation; the client is told."""
+        await self.connection.disconnect()
+
+    def get_client_id(self, client: SmallWebRTCConnection) -> str:
+        """What names a client: its `pc_id`."""
+        return client.pc_id
+
+    # Sound and pictures
+
+    def input(self) -> AudioInput:
+        """The client's sound; needs `audio_in_enabled`."""
+        if not self.params.audio_in_enabled:
+            raise NotEnabled("the bot reads sound without it", hint="set `TransportParams(audio_in_enabled=True)`")
+        if self._input is None:
+            rate = self.params.audio_in_sample_rate or _IN_RATE
+            self._input = AudioInput(self, rate, self.params.audio_in_channels)
+        return self._input
+
+    def output(self) -> AudioOutput:
+        """The bot's sound; needs `audio_out_enabled`."""
+        if not self.params.audio_out_enabled:
+            raise NotEnabled("the bot plays sound without it", hint="set `TransportParams(audio_out_enabled=True)`")
+        if self._output is None:
+            channels = self.params.audio_out_channels
+            track = BotAudioTrack(channels, self.connection.settings.outbound_audio)
+            if self.connection.state is State.CLOSED:
+                track.stop()
+            self.connection.replace_audio_track(track)
+            rate = self.params.audio_out_sample_rate or _OUT_RATE
+            self._output = AudioOutput(self, track, rate, channels)
+        return self._output
+
+    async def send_audio(self, frame: OutputAudioRawFrame) -> None:
+        """Pipecat's name for `output().write`."""
+        await self.output().write(frame)
+
+    async def send_image(self, frame: OutputImageRawFrame) -> None:
+        """Show a picture from now on; needs `video_out_enabled`. Raises `WrongPicture`, and the next one plays."""
+        if not self.params.video_out_enabled:
+            raise NotEnabled("the bot shows a picture without it", hint="set `TransportParams(video_out_enabled=True)`")
+        await self.start()
+        if self._video is None:
+            self._video = BotVideoTrack()
+            self.connection.replace_video_track(self._video)
+        self._video.show(frame)
+
+    def video_input(self) -> SmallWebRTCTrack | None:
+        """The client's camera track, if there is one; needs `video_in_enabled`."""
+        if not self.params.video_in_enabled:
+            raise NotEnabled("the bot reads pictures without it", hint="set `TransportParams(video_in_enabled=True)`")
+        return self.connection.video_input_track()
+
+    # Messages
+
+    async def send_message(self, message: dict[str, Any]) -> None:
+        """Send a JSON object to the client, behind earlier ones; waits while a megabyte is under way.
+
+        Raises `UnencodableMessage` for anything else, and `MessageTooLarge` above what the client accepts.
+        """
+        require_object(message)
+        await self.start()
+        await self.connection.wait_writable()
+        self.connection.send_app_message(message)
+
+    async def send_server_message(self, data: Any) -> None:
+        """Send an RTVI `server-message`."""
+        await self.send_message(rtvi.server_message(data))
+
+    async def send_server_response(self, request: dict[str, Any], data: Any = None) -> None:
+        """Answer an RTVI `client-message`: same id, same `t`; a `server-message` where the client gave no id."""
+        await self.send_message(rtvi.response_to(request, data))
+
+    async def send_error(self, text: str, *, fatal: bool = False) -> None:
+        """Send an RTVI `error`."""
+        await self.send_message(rtvi.error(text, fatal=fatal))
+
+    # What the connection tells
+
+    async def _on_connected(self, connection: SmallWebRTCConnection) -> None:
+        event = "on_client_reconnected" if self._seen else "on_client_connected"
+        self._seen = True
+        await self._events.deliver(event, connection)
+
+    async def _on_closed(self, connection: SmallWebRTCConnection) -> None:
+        if self._seen and connection.close_reason not in _BY_BOT:
+            await self._events.deliver("on_client_disconnected", connection)
+        await self._events.deliver("on_client_closed", connection)
+        for sound in (self._input, self._output):
+            if sound is not None:
+                sound.release()
+
+    async def _on_app_message(self, connection: SmallWebRTCConnection, message: dict[str, Any]) -> None:
+        if connection.role is Role.ANSWER and rtvi.is_rtvi(message):
+            reply = rtvi.answer(message, self._capabilities())
+            if reply is not None:
+                connection.send_app_message(reply)
+        await self._events.deliver("on_app_message", message, connection.pc_id)
+        if connection.role is Role.ANSWER and rtvi.is_rtvi(message) and message.get("type") == "disconnect-bot":
+            await connection.disconnect()
+
+    def _capabilities(self) -> dict[str, bool]:
+        params = self.params
+        return {
+            "audio_in": params.audio_in_enabled,
+            "audio_out": params.audio_out_enabled,
+            "video_in": params.video_in_enabled,
+            "screen_in": params.video_in_enabled,
+            "video_out": params.video_out_enabled,
+            "metrics": False,
+        }

@@ -1,0 +1,357 @@
+"""A canary for each private name of aiortc and aioice that `aiortc_internals` touches: a name here says what moved."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from fractions import Fraction
+
+import pytest
+from aioice.ice import CandidatePair, StunProtocol
+from aioice.turn import TurnClientUdpProtocol, TurnTransport
+from aiortc import (
+    AudioStreamTrack,
+    MediaStreamTrack,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCSessionDescription,
+    VideoStreamTrack,
+)
+from aiortc.jitterbuffer import JitterBuffer
+from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcrtpreceiver import RemoteStreamTrack
+from aiortc.rtp import RtpPacket
+from av import AudioFrame
+from calls import until
+
+from smallrtc_cli.rtc import aiortc_internals as internals
+from smallrtc_cli.rtc.ice import IceAgent
+
+pytestmark = pytest.mark.usefixtures("loopback_only")
+
+
+def peer_connection() -> internals.PeerConnection:
+    configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+    return internals.PeerConnection(configuration, IceAgent)
+
+
+async def negotiate(one: RTCPeerConnection, other: RTCPeerConnection, message_size: int = 262_144) -> None:
+    await one.setLocalDescription(await one.createOffer())
+    sdp = re.sub("(?<=a=max-message-size:)[0-9]+", str(message_size), one.localDescription.sdp)
+    await other.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+    await other.setLocalDescription(await other.createAnswer())
+    await one.setRemoteDescription(other.localDescription)
+
+
+@contextlib.asynccontextmanager
+async def call(
+    *tracks: MediaStreamTrack, channel: bool = True, message_size: int = 262_144
+) -> AsyncIterator[tuple[internals.PeerConnection, internals.PeerConnection]]:
+    """Two connected peer connections; the first sends."""
+    one, other = peer_connection(), peer_connection()
+    try:
+        for track in tracks:
+            one.addTrack(track)
+        if channel:
+            one.createDataChannel("chat")
+        await negotiate(one, other, message_size)
+        await until(lambda: one.connectionState == other.connectionState == "connected")
+        yield one, other
+    finally:
+        await asyncio.gather(one.close(), other.close())
+
+
+def rtp(sequence_number: int) -> RtpPacket:
+    packet = RtpPacket(sequence_number=sequence_number, timestamp=960 * sequence_number)
+    packet._data = b"sound"
+    return packet
+
+
+# aioice's agent
+
+
+async def test_aioice_still_gathers_once_by_its_local_candidates_start(make_agent):
+    agent = make_agent()
+    assert agent.begin_gathering()
+    assert not agent.begin_gathering()
+    await super(IceAgent, agent).gather_candidates()
+    assert agent.local_candidates == []
+
+
+async def test_aioice_still_refuses_to_connect_before_its_local_candidates_end(make_agent):
+    agent = make_agent()
+    agent.remote_username, agent.remote_password = "user", "p" * 22
+    with pytest.raises(ConnectionError, match="gathering was not performed"):
+        await super(IceAgent, agent).connect()
+    agent.hosts_gathered()
+    await agent.add_remote_candidate(None)
+    with pytest.raises(ConnectionError, match="negotiation failed"):
+        await super(IceAgent, agent).connect()
+
+
+async def test_aioice_still_keeps_its_sockets_in_protocols(make_agent):
+    agent = make_agent()
+    await agent.gather_candidates()
+    (protocol,) = agent.host_protocols()
+    assert isinstance(protocol, StunProtocol)
+    assert agent.relay_protocols() == []
+    await agent.close()
+    assert agent.host_protocols() == []
+
+
+async def test_aioice_still_shows_what_is_in_its_local_candidates(make_agent):
+    agent = make_agent()
+    await agent.gather_candidates()
+    (candidate,) = agent.local_candidates
+    agent.add_local_candidate(candidate)
+    assert agent.local_candidates == [candidate, candidate]
+
+
+async def test_aioice_still_pairs_a_remote_candidate_by_pair_remote_candidate(make_agent):
+    one, other = make_agent(), make_agent()
+    await asyncio.gather(one.gather_candidates(), other.gather_candidates())
+    await one.add_remote_candidate(other.local_candidates[0])
+    (pair,) = one.pairs()
+    assert isinstance(pair, CandidatePair)
+    later = StunProtocol(one)
+    later.local_candidate = one.local_candidates[0]
+    one.add_local_candidate(later.local_candidate, later)
+    assert [p.protocol for p in one.pairs()] == [pair.protocol, later]
+    one._protocols.remove(later)
+
+
+async def test_aioice_still_puts_the_outcome_into_its_check_list_state(make_agent):
+    agent = make_agent()
+    await agent.gather_candidates()
+    outcome = agent.begin_checks()
+    assert not outcome.done()
+    await agent.add_remote_candidate(None)
+    assert not internals.IceConnection.succeeded(await asyncio.wait_for(outcome, 5))
+
+
+async def test_aioice_still_defers_checks_that_come_early_and_answers_them_later():
+    async with call() as (one, _):
+        pass
+    agent = one.sctp.transport.transport._connection
+    assert isinstance(agent._early_checks_done, bool)
+    assert agent._early_checks_done
+    assert len(agent._early_checks) == 0
+
+
+async def test_aioice_still_asks_whether_remote_candidates_are_expected_before_it_fails(make_agent):
+    agent = make_agent()
+    await agent.gather_candidates()
+    agent.still_gathering = True
+    await agent.add_remote_candidate(None)
+    outcome = agent.begin_checks()
+    await asyncio.sleep(0)
+    assert not outcome.done()
+    agent.still_gathering = False
+    agent.fail_if_exhausted()
+    assert not internals.IceConnection.succeeded(await asyncio.wait_for(outcome, 5))
+
+
+async def test_aioice_still_starts_one_check_for_each_call_of_check_periodic(make_agent):
+    one, other = make_agent(), make_agent()
+    await asyncio.gather(one.gather_candidates(), other.gather_candidates())
+    one.remote_username, one.remote_password = other.local_username, other.local_password
+    assert not one.start_next_check()
+    await one.add_remote_candidate(other.local_candidates[0])
+    assert one.start_next_check()
+    assert one.pairs()[0].task is not None
+    assert not one.start_next_check()
+    one.end_checks()
+
+
+async def test_aioice_still_keeps_the_pair_in_use_in_nominated():
+    async with call() as (one, _):
+        agent = internals.ice_agent(one)
+        assert isinstance(agent.nominated_pair(), CandidatePair)
+        assert agent.nominated_pair() in agent.pairs()
+        assert agent.nominated_pair().nominated
+
+
+async def test_aioice_still_cancels_its_query_consent_task_at_the_end():
+    async with call() as (one, _):
+        consent = internals.ice_agent(one)._query_consent_task
+        assert not consent.done()
+    assert consent.cancelled()
+
+
+async def test_aioice_still_ignores_remote_candidates_by_closing(make_agent):
+    one, other = make_agent(), make_agent()
+    await other.gather_candidates()
+    assert not one.is_closing()
+    one.begin_closing()
+    assert one.is_closing()
+    await one.add_remote_candidate(other.local_candidates[0])
+    assert one.remote_candidates == []
+
+
+@pytest.mark.parametrize("rounds_of_goodbye", [0, 1, 3])
+async def test_aioices_turn_transport_still_has_its_close_refresh_and_send_tasks_and_inner_protocol(
+    make_agent, rounds_of_goodbye
+):
+    inner = TurnClientUdpProtocol(("127.0.0.1", 9), "u", "p", 600, 500)
+    loop = asyncio.get_running_loop()
+    await loop.create_datagram_endpoint(lambda: inner, remote_addr=("127.0.0.1", 9))
+    protocol, transport = StunProtocol(make_agent()), TurnTransport(inner)
+    inner.receiver = protocol
+    protocol.connection_made(transport)
+    transport.sendto(b"waits for a channel", ("127.0.0.1", 10))
+    inner.refresh_task = asyncio.create_task(inner.refresh(600))
+    closing = asyncio.create_task(protocol.close())
+    for _ in range(rounds_of_goodbye):
+        await asyncio.sleep(0)
+    internals.abandon_relay(protocol)
+    await asyncio.wait_for(closing, 5)
+    await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
+
+
+# aiortc's peer connection
+
+
+async def test_aiortc_still_makes_its_transport_in_create_dtls_transport_and_uses_the_agent_put_in():
+    async with call() as (one, other):
+        for pc in (one, other):
+            agent = internals.ice_agent(pc)
+            assert isinstance(agent, IceAgent)
+            assert agent.local_candidates
+            assert agent.last_heard > 0  # what came went through it
+
+
+async def test_aiortc_still_bundles_everything_on_the_transport_of_the_first_section():
+    async with call(AudioStreamTrack(), VideoStreamTrack()) as (one, other):
+        for pc in (one, other):
+            transports = {t.receiver.transport for t in pc.getTransceivers()} | {pc.sctp.transport}
+            assert transports == {internals.dtls_transport(pc)}
+
+
+async def test_without_a_section_there_is_no_transport_and_no_agent():
+    pc = peer_connection()
+    assert internals.dtls_transport(pc) is None
+    assert internals.ice_agent(pc) is None
+    await pc.close()
+
+
+# aiortc's data channel
+
+
+async def test_aiortc_still_keeps_unsent_and_unacknowledged_messages_in_its_three_sctp_queues():
+    async with call() as (one, other):
+        channels = []
+        other.on("datachannel", channels.append)
+        channel = one.createDataChannel("more")
+        await until(lambda: channel.readyState == "open" and not internals.unacknowledged(one.sctp))
+        acknowledged = []
+        stop = internals.on_acknowledgement(one.sctp, lambda: acknowledged.append(internals.unacknowledged(one.sctp)))
+        channel.send("x" * 100_000)
+        assert internals.unacknowledged(one.sctp) > 0
+        await until(lambda: acknowledged and acknowledged[-1] == 0)
+        stop()
+        told = len(acknowledged)
+        channel.send("y")
+        await until(lambda: not internals.unacknowledged(one.sctp))
+        assert len(acknowledged) == told
+
+
+# aiortc's receiver
+
+
+async def test_aiortc_still_drops_packets_undecoded_when_enabled_is_false():
+    async with call(AudioStreamTrack(), channel=False) as (_, other):
+        receiver = other.getReceivers()[0]
+        await until(lambda: receiver.track._queue.qsize() > 0)
+        internals.set_receiving(receiver, False)
+        last = (await receiver.getStats()).values()
+        before = {s.type: s.packetsReceived for s in last if s.type == "inbound-rtp"}
+        internals.drop_frames(receiver.track, 0)
+        await asyncio.sleep(0.1)
+        after = {s.type: s.packetsReceived for s in (await receiver.getStats()).values() if s.type == "inbound-rtp"}
+        assert after == before
+        internals.set_receiving(receiver, True)
+        await until(lambda: receiver.track._queue.qsize() > 0)
+
+
+async def test_aiortc_still_keeps_the_decoded_frames_in_remote_stream_track_queue():
+    track = RemoteStreamTrack(kind="audio")
+    frames = [AudioFrame(format="s16", layout="mono", samples=n) for n in (1, 2)]
+    for frame in frames:
+        frame.time_base = Fraction(1, 48_000)
+        track._queue.put_nowait(frame)
+    assert track._queue.qsize() == 2
+    assert internals.drop_frames(track, keep=1) == 1
+    assert await track.recv() is frames[1]
+    assert track._queue.qsize() == 0
+
+
+async def test_aiortc_still_ends_a_remote_track_by_none_in_its_queue_and_dropping_frames_keeps_that():
+    track = RemoteStreamTrack(kind="audio")
+    internals.end_track(track)
+    assert internals.drop_frames(track, keep=0) == 0
+    with pytest.raises(MediaStreamError):
+        await asyncio.wait_for(track.recv(), 5)
+    assert track.readyState == "ended"
+
+
+async def test_aiortc_still_asks_its_jitter_buffer_by_add_and_decodes_what_that_gives():
+    async with call(AudioStreamTrack(), channel=False) as (_, other):
+        receiver = other.getReceivers()[0]
+        assert isinstance(receiver._RTCRtpReceiver__jitter_buffer, JitterBuffer)
+        internals.release_at_once(receiver)
+        internals.drop_frames(receiver.track, 0)
+        frame = await asyncio.wait_for(receiver.track.recv(), 5)
+        assert frame.samples == 960
+        assert receiver._RTCRtpReceiver__jitter_buffer._last is not None
+
+
+async def test_aiortc_still_sends_a_picture_loss_indication_by_send_rtcp_pli():
+    async with call(VideoStreamTrack(), channel=False) as (_, other):
+        receiver, asked = other.getReceivers()[0], []
+        await until(receiver.getSynchronizationSources)
+        send = receiver._send_rtcp_pli
+
+        async def noted(source: int) -> None:
+            asked.append(source)
+            await send(source)
+
+        receiver._send_rtcp_pli = noted
+        await internals.request_keyframe(receiver)
+        assert asked == [source.source for source in receiver.getSynchronizationSources()]
+
+
+async def test_aiortc_still_has_the_negotiated_codecs_in_a_transceivers_codecs():
+    async with call(AudioStreamTrack(), VideoStreamTrack(), channel=False) as (one, _):
+        assert [internals.clock_rate(t) for t in one.getTransceivers()] == [48_000, 90_000]
+    pc = peer_connection()
+    assert internals.clock_rate(pc.addTransceiver("audio")) == 48_000
+    await pc.close()
+
+
+# Our own buffer
+
+
+def test_packets_leave_in_the_order_in_which_they_arrive_and_late_ones_and_copies_do_not():
+    buffer = internals.ArrivalOrder()
+    given = [1, 2, 2, 4, 3, 5]
+    assert [n for n in given if buffer.add(rtp(n))[1] is not None] == [1, 2, 4, 5]
+
+
+def test_a_frame_has_the_packets_sound_and_time():
+    wants_keyframe, frame = internals.ArrivalOrder().add(rtp(7))
+    assert not wants_keyframe
+    assert (frame.data, frame.timestamp) == (b"sound", 7 * 960)
+
+
+def test_the_numbers_may_wrap_around():
+    buffer = internals.ArrivalOrder()
+    given = [65_534, 65_535, 0, 65_535, 1]
+    assert [n for n in given if buffer.add(rtp(n))[1] is not None] == [65_534, 65_535, 0, 1]
+
+
+def test_a_thousand_numbers_back_is_a_new_start_and_fewer_are_late():
+    buffer = internals.ArrivalOrder()
+    assert buffer.add(rtp(5000))[1] is not None
+    assert buffer.add(rtp(4001))[1] is None
+    assert buffer.add(rtp(4000))[1] is not None

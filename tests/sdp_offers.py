@@ -1,0 +1,192 @@
+"""Offers to test with: one that aiortc made (long fingerprints cut short), one like Chromium's, one like an ESP32's."""
+
+AIORTC = """\
+v=0
+o=- 4004165323 4004165323 IN IP4 0.0.0.0
+s=-
+t=0 0
+a=group:BUNDLE 0 1 2
+a=msid-semantic:WMS *
+m=audio 58235 UDP/TLS/RTP/SAVPF 96 9 0 8
+c=IN IP4 198.51.100.7
+a=sendrecv
+a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid
+a=extmap:2 urn:ietf:params:rtp-hdrext:ssrc-audio-level
+a=mid:0
+a=msid:ddc57eda-1df4-4fc7-a50e-3cdffef4a1b8 029f8548-d139-4166-853f-94b5da262a01
+a=rtcp:9 IN IP4 0.0.0.0
+a=rtcp-mux
+a=ssrc:1289199218 cname:22937f84-9840-4bb8-add4-5715118555fc
+a=rtpmap:96 opus/48000/2
+a=rtpmap:9 G722/8000
+a=rtpmap:0 PCMU/8000
+a=rtpmap:8 PCMA/8000
+a=candidate:f957a2332b1715da3b0ef8ba684454eb 1 udp 2130706431 198.51.100.7 58235 typ host
+a=candidate:d0bcf3d9c29a2bc887618212a1623bfa 1 udp 2130706431 fd00::2 48958 typ host
+a=end-of-candidates
+a=ice-ufrag:ho06
+a=ice-pwd:y3GixXtuX2UBShkX0kODSN
+a=fingerprint:sha-256 7A:D5:00:62:84:D2:45:56:92:87:F1:9C:4A:12:A8:22:EE:E7:0F:A9:A6:91:64:E3:BF:A3:52:69:93:7E:71:5E
+a=fingerprint:sha-384 65:7E:FE:44:C6:16:E2:B6:E3:6F:14:E2:3F:3B:6E:D8
+a=fingerprint:sha-512 05:EF:73:4C:47:A2:E1:32:21:9E:A3:E9:0B:00:F1:64
+a=setup:actpass
+m=video 58235 UDP/TLS/RTP/SAVPF 97 98 99 100 101 102
+c=IN IP4 198.51.100.7
+a=sendrecv
+a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid
+a=extmap:3 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time
+a=mid:1
+a=msid:ddc57eda-1df4-4fc7-a50e-3cdffef4a1b8 e605fd3a-b79b-4dae-84ef-01d9837c8682
+a=rtcp:9 IN IP4 0.0.0.0
+a=rtcp-mux
+a=ssrc-group:FID 583250869 3049985747
+a=ssrc:583250869 cname:22937f84-9840-4bb8-add4-5715118555fc
+a=ssrc:3049985747 cname:22937f84-9840-4bb8-add4-5715118555fc
+a=rtpmap:97 VP8/90000
+a=rtcp-fb:97 nack
+a=rtcp-fb:97 nack pli
+a=rtcp-fb:97 goog-remb
+a=rtpmap:98 rtx/90000
+a=fmtp:98 apt=97
+a=rtpmap:99 H264/90000
+a=rtcp-fb:99 nack
+a=rtcp-fb:99 nack pli
+a=rtcp-fb:99 goog-remb
+a=fmtp:99 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f
+a=rtpmap:100 rtx/90000
+a=fmtp:100 apt=99
+a=rtpmap:101 H264/90000
+a=rtcp-fb:101 nack
+a=rtcp-fb:101 nack pli
+a=rtcp-fb:101 goog-remb
+a=fmtp:101 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f
+a=rtpmap:102 rtx/90000
+a=fmtp:102 apt=101
+a=candidate:f957a2332b1715da3b0ef8ba684454eb 1 udp 2130706431 198.51.100.7 58235 typ host
+a=candidate:d0bcf3d9c29a2bc887618212a1623bfa 1 udp 2130706431 fd00::2 48958 typ host
+a=end-of-candidates
+a=ice-ufrag:ho06
+a=ice-pwd:y3GixXtuX2UBShkX0kODSN
+a=fingerprint:sha-256 7A:D5:00:62:84:D2:45:56:92:87:F1:9C:4A:12:A8:22:EE:E7:0F:A9:A6:91:64:E3:BF:A3:52:69:93:7E:71:5E
+a=fingerprint:sha-384 65:7E:FE:44:C6:16:E2:B6:E3:6F:14:E2:3F:3B:6E:D8
+a=fingerprint:sha-512 05:EF:73:4C:47:A2:E1:32:21:9E:A3:E9:0B:00:F1:64
+a=setup:actpass
+m=application 58235 UDP/DTLS/SCTP webrtc-datachannel
+c=IN IP4 198.51.100.7
+a=mid:2
+a=sctp-port:5000
+a=max-message-size:262144
+a=candidate:f957a2332b1715da3b0ef8ba684454eb 1 udp 2130706431 198.51.100.7 58235 typ host
+a=candidate:d0bcf3d9c29a2bc887618212a1623bfa 1 udp 2130706431 fd00::2 48958 typ host
+a=end-of-candidates
+a=ice-ufrag:ho06
+a=ice-pwd:y3GixXtuX2UBShkX0kODSN
+a=fingerprint:sha-256 7A:D5:00:62:84:D2:45:56:92:87:F1:9C:4A:12:A8:22:EE:E7:0F:A9:A6:91:64:E3:BF:A3:52:69:93:7E:71:5E
+a=fingerprint:sha-384 65:7E:FE:44:C6:16:E2:B6:E3:6F:14:E2:3F:3B:6E:D8
+a=fingerprint:sha-512 05:EF:73:4C:47:A2:E1:32:21:9E:A3:E9:0B:00:F1:64
+a=setup:actpass
+""".replace("\n", "\r\n")
+
+CHROMIUM = """\
+v=0
+o=- 4611731400430051336 2 IN IP4 127.0.0.1
+s=-
+t=0 0
+a=group:BUNDLE 0 1 2
+a=extmap-allow-mixed
+a=msid-semantic: WMS 5f1c
+m=audio 9 UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110
+c=IN IP4 0.0.0.0
+a=rtcp:9 IN IP4 0.0.0.0
+a=ice-ufrag:Yf3k
+a=ice-pwd:0mSbn0xC6Kx5xP0cV1kq9T3u
+a=ice-options:trickle
+a=fingerprint:sha-256 9A:04:5C:11:7E:22:90:B1:3D:4F:61:88:0A:EE:35:C7:19:52:6B:D0:AF:43:98:E1:76:2C:BD:05:F8:33:61:7A
+a=setup:actpass
+a=mid:0
+a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level
+a=extmap:14/sendrecv urn:ietf:params:rtp-hdrext:toffset
+a=sendrecv
+a=msid:5f1c 8c2e
+a=rtcp-mux
+a=rtcp-rsize
+a=rtpmap:111 opus/48000/2
+a=rtcp-fb:111 transport-cc
+a=fmtp:111 minptime=10;useinbandfec=1
+a=rtpmap:63 red/48000/2
+a=fmtp:63 111/111
+a=rtpmap:9 G722/8000
+a=rtpmap:0 PCMU/8000
+a=rtpmap:8 PCMA/8000
+a=rtpmap:13 CN/8000
+a=rtpmap:110 telephone-event/48000
+a=ssrc:3735928559 cname:wH2q
+a=ssrc:3735928559 msid:5f1c 8c2e
+m=video 9 UDP/TLS/RTP/SAVPF 96 97 103 104 107 108 116
+c=IN IP4 0.0.0.0
+a=rtcp:9 IN IP4 0.0.0.0
+a=ice-ufrag:Yf3k
+a=ice-pwd:0mSbn0xC6Kx5xP0cV1kq9T3u
+a=ice-options:trickle
+a=fingerprint:sha-256 9A:04:5C:11:7E:22:90:B1:3D:4F:61:88:0A:EE:35:C7:19:52:6B:D0:AF:43:98:E1:76:2C:BD:05:F8:33:61:7A
+a=setup:actpass
+a=mid:1
+a=sendrecv
+a=msid:- 1b9d
+a=rtcp-mux
+a=rtpmap:96 VP8/90000
+a=rtcp-fb:96 nack
+a=rtcp-fb:96 nack pli
+a=rtcp-fb:* transport-cc
+a=rtpmap:97 rtx/90000
+a=fmtp:97 apt=96
+a=rtpmap:103 H264/90000
+a=rtcp-fb:103 nack pli
+a=fmtp:103 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f
+a=rtpmap:104 rtx/90000
+a=fmtp:104 apt=103
+a=rtpmap:107 H264/90000
+a=fmtp:107 level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f
+a=rtpmap:108 rtx/90000
+a=fmtp:108 apt=107
+a=rtpmap:116 ulpfec/90000
+a=ssrc-group:FID 1122334455 1122334456
+a=ssrc:1122334455 cname:wH2q
+a=ssrc:1122334456 cname:wH2q
+m=application 9 UDP/DTLS/SCTP webrtc-datachannel
+c=IN IP4 0.0.0.0
+a=ice-ufrag:Yf3k
+a=ice-pwd:0mSbn0xC6Kx5xP0cV1kq9T3u
+a=ice-options:trickle
+a=fingerprint:sha-256 9A:04:5C:11:7E:22:90:B1:3D:4F:61:88:0A:EE:35:C7:19:52:6B:D0:AF:43:98:E1:76:2C:BD:05:F8:33:61:7A
+a=setup:actpass
+a=mid:2
+a=sctp-port:5000
+a=max-message-size:262144
+""".replace("\n", "\r\n")
+
+ESP32 = """\
+v=0
+o=- 1 1 IN IP4 0.0.0.0
+s=-
+t=0 0
+a=msid-semantic: iot
+a=group:BUNDLE audio datachannel
+a=fingerprint:sha-256 9A:04:5C:11:7E:22:90:B1:3D:4F:61:88:0A:EE:35:C7:19:52:6B:D0:AF:43:98:E1:76:2C:BD:05:F8:33:61:7A
+a=setup:actpass
+a=ice-ufrag:dev1
+a=ice-pwd:aaaaaaaaaaaaaaaaaaaaaaaa
+m=audio 9 UDP/TLS/RTP/SAVP 111
+a=rtpmap:111 opus/48000/2
+a=ssrc:6 cname:device
+a=sendrecv
+a=mid:audio
+c=IN IP4 0.0.0.0
+a=rtcp-mux
+a=candidate:1 1 UDP 2122317823 192.168.4.20 51234 typ host
+m=application 50712 UDP/DTLS/SCTP webrtc-datachannel
+a=mid:datachannel
+a=sctp-port:5000
+c=IN IP4 0.0.0.0
+a=max-message-size:262144
+""".replace("\n", "\r\n")
