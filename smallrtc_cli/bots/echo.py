@@ -1,0 +1,29 @@
+"""The built-in bot that says back what it hears."""
+
+from typing import Any
+
+from smallrtc_cli.bots.arguments import SmallWebRTCRunnerArguments
+from smallrtc_cli.protocol import rtvi
+from smallrtc_cli.rtc.transport import SmallWebRTCTransport, TransportParams
+
+PARAMS = TransportParams(
+    audio_in_enabled=True,
+    audio_in_sample_rate=48_000,
+    audio_in_channels=2,
+    audio_out_enabled=True,
+    audio_out_channels=2,
+)
+"48 kHz stereo, as it comes off the wire: an echo loses nothing that the codec has not lost."
+
+
+async def echo(runner_args: SmallWebRTCRunnerArguments) -> None:
+    """Send back all sound, and every application message that is not RTVI, unchanged."""
+    transport = SmallWebRTCTransport(runner_args.webrtc_connection, PARAMS)
+
+    @transport.event_handler("on_app_message")
+    async def on_app_message(transport: SmallWebRTCTransport, message: dict[str, Any], sender: str) -> None:  # noqa: ARG001
+        if not rtvi.is_rtvi(message):
+            await transport.send_message(message)
+
+    async for frame in transport.input():
+        await transport.output().write(frame)
