@@ -1,0 +1,1 @@
+"""HTTP in both directions: the only room that knows aiohttp."""
