@@ -1,0 +1,1 @@
+"""A result as checks, JSON, table, JUnit and GitHub summary; knows no command."""
