@@ -12,6 +12,7 @@ import smallrtc_cli
 from smallrtc_cli import cli
 from smallrtc_cli.commands import serve as serve_command
 from smallrtc_cli.commands.loopback_limits import LIMITS
+from smallrtc_cli.commands.network import NetworkOptions
 from smallrtc_cli.commands.serve import ServeOptions
 from smallrtc_cli.errors import CannotRun, ExitCode
 
@@ -117,11 +118,13 @@ def test_every_option_of_serve_arrives_as_it_was_typed(serve):
         ssl_certfile=Path("c.pem"),
         ssl_keyfile=Path("k.pem"),
         esp32=True,
-        ice_servers=("stun:a", "turn:b"),
-        ice_policy="relay",
-        udp_ports="50000-50010",
-        interfaces=("en0", "lo"),
-        public_ip="203.0.113.7",
+        network=NetworkOptions(
+            ice_servers=("stun:a", "turn:b"),
+            ice_policy="relay",
+            udp_ports="50000-50010",
+            interfaces=("en0", "lo"),
+            public_ip="203.0.113.7",
+        ),
         verbosity=2,
     )
     unlike_the_default = {

@@ -26,16 +26,14 @@ from smallrtc_cli.bots.prints import BotPrints
 from smallrtc_cli.bots.recorder import record_new, require_folder
 from smallrtc_cli.bots.reload import Broken, Reloaded, Reloader, ReloadOptions
 from smallrtc_cli.bots.supervisor import Supervisor
+from smallrtc_cli.commands.network import NetworkOptions
 from smallrtc_cli.commands.serve_log import ServeLog, short
 from smallrtc_cli.config import Settings
 from smallrtc_cli.errors import ExitCode, UsageError
-from smallrtc_cli.protocol.ice_servers import IceServerSpec, parse_ice_servers
 from smallrtc_cli.report.live import LiveView, SessionRow
 from smallrtc_cli.report.metrics import SessionSnapshot, metrics_text
-from smallrtc_cli.rtc.addresses import check_interfaces, local_interfaces, parse_public_ip, parse_udp_ports
-from smallrtc_cli.rtc.ice import IceOptions
+from smallrtc_cli.rtc.addresses import local_interfaces
 from smallrtc_cli.rtc.request_handler import SmallWebRTCRequestHandler
-from smallrtc_cli.rtc.servers import servers
 from smallrtc_cli.web.door import Door
 from smallrtc_cli.web.guard import parse_origins
 from smallrtc_cli.web.page import PAGE, prebuilt_client
@@ -78,11 +76,7 @@ class ServeOptions:
     ssl_certfile: Path | None = None
     ssl_keyfile: Path | None = None
     esp32: bool = False
-    ice_servers: tuple[str, ...] = ()
-    ice_policy: str = "all"
-    udp_ports: str | None = None
-    interfaces: tuple[str, ...] = ()
-    public_ip: str | None = None
+    network: NetworkOptions = field(default_factory=NetworkOptions)
     record: Path | None = None
     json_lines: bool = False
     verbosity: int = 0
@@ -129,24 +123,6 @@ def _loaded(load_bot: Callable[[], LoadedBot]) -> LoadedBot:
 # What was typed, as values
 
 
-def ice_options(options: ServeOptions) -> IceOptions:
-    """Ports, interfaces, an address to announce; raises `UsageError`."""
-    return IceOptions(
-        relay_only=options.ice_policy == "relay",
-        udp_ports=parse_udp_ports(options.udp_ports) if options.udp_ports else None,
-        interfaces=check_interfaces(options.interfaces),
-        public_ip=parse_public_ip(options.public_ip) if options.public_ip else None,
-    )
-
-
-def ice_servers(options: ServeOptions, environment: Mapping[str, str]) -> tuple[IceServerSpec, ...]:
-    """A flag wins over SMALLRTC_ICE_SERVERS, that over PIPECAT_ICE_SERVERS; raises `UsageError`."""
-    if options.ice_servers:
-        return parse_ice_servers(options.ice_servers)
-    named = environment.get("SMALLRTC_ICE_SERVERS") or environment.get("PIPECAT_ICE_SERVERS")
-    return parse_ice_servers(named) if named else ()
-
-
 def allowed_origins(options: ServeOptions, environment: Mapping[str, str]) -> frozenset[str]:
     """A flag wins over SMALLRTC_ALLOWED_ORIGINS, that over PIPECAT_ALLOWED_ORIGINS; commas part origins there."""
     named = environment.get("SMALLRTC_ALLOWED_ORIGINS") or environment.get("PIPECAT_ALLOWED_ORIGINS") or ""
@@ -163,8 +139,6 @@ def _check(options: ServeOptions) -> None:
         raise UsageError("an ESP32 cannot reach `localhost`", hint="give `--host` the address of this machine")
     if options.ssl_keyfile and not options.ssl_certfile:
         raise UsageError("`--ssl-keyfile` needs `--ssl-certfile`", hint="or `--https`, with a self-made certificate")
-    if options.ice_policy == "relay" and not servers(ice_servers(options, os.environ))[1]:
-        raise UsageError("`--ice-policy relay` needs a TURN server", hint="name one: `--ice-servers turn:host:port`")
     for folder in options.reload_dirs:
         if not folder.is_dir():
             raise UsageError(f"`--reload-dir {folder}` is no folder")
@@ -179,7 +153,7 @@ class _Serving:
         _check(options)
         self._options, self.log = options, log
         self.token = options.token or os.environ.get("SMALLRTC_TOKEN") or None
-        self._ice_servers = ice_servers(options, os.environ)
+        self._ice_servers = options.network.servers(os.environ)
         dirs = options.reload_dirs or (bot.spec.folder,)
         reload_options = ReloadOptions(dirs, options.reload_include, options.reload_exclude, options.reload_delay)
         self.reloader = Reloader(bot, load_bot, reload_options, self._reloaded)
@@ -218,8 +192,7 @@ class _Serving:
     def _handler_arguments(self) -> dict[str, Any]:
         options = self._options
         settings = replace(Settings(), timing=replace(Settings().timing, connect_timeout=CONNECT_TIMEOUT))
-        stuns, turns = servers(self._ice_servers)
-        ice = replace(ice_options(options), stun_servers=tuple(stuns), turn_servers=tuple(turns))
+        ice = options.network.ice(self._ice_servers)
         host = options.host if options.esp32 else None
         return {"esp32_mode": options.esp32, "host": host, "ice": ice, "settings": settings}
 

@@ -1,0 +1,11 @@
+"""The command line: one file for each command's options, `app` for what they share, `main` for how it ends.
+
+A command's own module is imported when the command is called, so that `--help` and completion load neither aiortc nor
+av, numpy or aiohttp.
+"""
+
+from smallrtc_cli.cli import loopback, serve
+from smallrtc_cli.cli.app import app
+from smallrtc_cli.cli.main import main
+
+__all__ = ["app", "loopback", "main", "serve"]
