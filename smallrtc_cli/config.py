@@ -55,6 +55,9 @@ class Redial:
     growth: float = 3.0
     "Each later delay is this many times the one before."
 
+    longest_delay: float = 10.0
+    "Seconds: where many tries are wanted, somebody waits for the server to come back."
+
 
 @dataclass(frozen=True, slots=True)
 class Ice:
@@ -98,6 +101,9 @@ class OutboundAudio:
 
     fade: float = 0.005
     "Seconds of fade-out that `clear()` leaves of what was queued."
+
+    live_backlog: float = 0.2
+    "Seconds of live sound that wait where nobody sends; what is older is dropped and counted."
 
 
 @dataclass(frozen=True, slots=True)

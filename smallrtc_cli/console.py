@@ -130,6 +130,17 @@ def _property(text: str) -> str:
     return _escaped(printable(text)).replace(":", "%3A").replace(",", "%2C")
 
 
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what is stderr at the moment: a live view takes lines that come beside it."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+
 class _Lines(logging.Formatter):
     """`warning: sentence`; with `detailed`, the time and the logger before it."""
 
@@ -149,7 +160,7 @@ def logging_setup(verbosity: int) -> None:
     set-up.
     """
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.set_name(_HANDLER)
     handler.setFormatter(_Lines(detailed=verbosity >= 2))
     _direct("smallrtc_cli", handler, level)

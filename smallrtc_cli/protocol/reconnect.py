@@ -6,6 +6,9 @@ None. A connection that came up ends the series.
 
 from smallrtc_cli.config import Redial
 
+_MOST_STEPS = 20
+"Growth beyond that is more than any delay, and in the end more than a float."
+
 
 class Reconnect:
     """The back-off of one conversation."""
@@ -21,7 +24,8 @@ class Reconnect:
         self.tries += 1
         if self.tries == 1:
             return 0.0
-        return float(self._settings.first_delay * self._settings.growth ** (self.tries - 2))
+        first, growth = self._settings.first_delay, self._settings.growth ** min(self.tries - 2, _MOST_STEPS)
+        return float(max(first, min(first * growth, self._settings.longest_delay)))
 
     def succeeded(self) -> None:
         """The connection is up; the next failure starts a new series."""

@@ -7,7 +7,7 @@ to three times with growing pauses. What the bot (a person, a measurement) holds
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +69,11 @@ class Dialer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._lock = asyncio.Lock()
         self._server_pc_id: str | None = None
+        self.on_redialing: Callable[[CloseReason], object] | None = None
+        "Called when the peer is lost, or replaced on purpose, and a new one is dialed for."
+        self.on_refused: Callable[[Exception], object] | None = None
+        "Called with what went wrong each time that dialing again failed."
+        self.last_refusal: Exception | None = None
         self.signalling_seconds: float | None = None
         "How long the last exchange of offer and answer took."
         self.connection = SmallWebRTCConnection(
@@ -172,6 +177,9 @@ class Dialer:
         """The peer is lost: get another one, if that is not under way already."""
         if not self.is_redialing():
             logger.info("dialing again: %s", reason)
+            self.last_refusal = None
+            if self.on_redialing is not None:
+                self.on_redialing(reason)
             self._redialing = asyncio.create_task(self._redial())
 
     def is_redialing(self) -> bool:
@@ -194,12 +202,19 @@ class Dialer:
         try:
             await self._negotiate(restart=True)
         except (ConnectionEnded, CouldNotConnect, RequestError) as error:
-            logger.warning("dialing again failed: %s", error)
+            self._note_refusal(error)
             if isinstance(error, OfferRefused) and 400 <= error.status < 500:
                 self._reconnect.give_up()
             return False
         await self.connection.wait_for(lambda: self.connection.state is not State.CONNECTING)
         return self.connection.state is not State.LOST
+
+    def _note_refusal(self, error: Exception) -> None:
+        self.last_refusal = error
+        if self.on_refused is None:
+            logger.warning("dialing again failed: %s", error)
+        else:
+            self.on_refused(error)
 
     # Candidates
 

@@ -18,6 +18,10 @@ def test_the_first_try_goes_out_at_once_and_later_ones_wait_longer():
     assert _series(Reconnect()) == [0, 1, 3]
 
 
+def test_the_delays_of_a_long_series_grow_up_to_a_bound():
+    assert _series(Reconnect(Redial(attempts=8))) == [0, 1, 3, 9, 10, 10, 10, 10]
+
+
 def test_a_series_that_was_used_up_stays_used_up():
     reconnect = Reconnect()
     _series(reconnect)
