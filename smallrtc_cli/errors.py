@@ -51,6 +51,24 @@ class UnreadableAudio(CannotRun):
     hint = "any file with sound that FFmpeg reads will do: WAV, MP3, Ogg Opus, MP4"
 
 
+class UnreadableVideo(CannotRun):
+    """A file has no pictures that libav can read."""
+
+    hint = "any file with pictures that FFmpeg reads will do: MP4, WebM, PNG"
+
+
+class AudioUnavailable(CannotRun):
+    """There is no PortAudio, no device, or none that opens."""
+
+    hint = "`--play-from FILE` and `--record-to FILE` work without devices"
+
+
+class NoSuchDevice(AudioUnavailable):
+    """No device, or more than one, matches the given name or index."""
+
+    hint = "run `smallrtc devices` to see what is there"
+
+
 class CouldNotConnect(CannotRun):
     """The peer connection did not come up: signalling, ICE, DTLS or data channel."""
 
@@ -61,8 +79,36 @@ class ServerUnreachable(CouldNotConnect):
     hint = "is the server running, and is the URL right?"
 
 
+class HostNotFound(ServerUnreachable):
+    """The name of the host has no address."""
+
+    hint = "is the name right, and is this machine online?"
+
+
+class NoSecureConnection(ServerUnreachable):
+    """TLS failed: the certificate is not one to trust, or there is no version in common."""
+
+    hint = "does the server speak TLS 1.2 or newer?"
+
+
+class WrongScheme(ServerUnreachable):
+    """The server speaks https where the URL says http, or the reverse."""
+
+
+class NoResponse(ServerUnreachable):
+    """The server was given up: no connection, or no response over it, in time."""
+
+    hint = "is the server busy, or does it wait for something else than HTTP?"
+
+
+class UnusableAnswer(CouldNotConnect):
+    """The server answers, but not as a SmallWebRTC server does."""
+
+    hint = "is this the URL of a SmallWebRTC server?"
+
+
 class OfferRefused(CouldNotConnect):
-    """The server answered the offer with an error status; `status` is the HTTP status code."""
+    """The server answered the offer, or `/start`, with an error status; `status` is the HTTP status code."""
 
     def __init__(self, sentence: str, *, status: int, hint: str | None = None) -> None:
         super().__init__(sentence, hint=hint)

@@ -1,10 +1,15 @@
 """What holds for every test: under CI=true a skip is a failure, and logging is left as it was found."""
 
+import importlib.util
 import logging
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pipecat_server import PipecatServer
 
 _OURS = ("smallrtc_cli", "aiortc", "aioice")
 
@@ -48,3 +53,14 @@ def _logging_as_it_was() -> Iterator[None]:
         logger.setLevel(level)
         logger.propagate = propagate
         logger.handlers[:] = handlers
+
+
+@pytest.fixture(scope="session")
+def pipecat_runner() -> "Iterator[PipecatServer]":
+    """Pipecat's own runner with an echo bot; it takes seconds to start, and so it is one for all tests."""
+    if importlib.util.find_spec("pipecat") is None:
+        pytest.skip("needs pipecat-ai[webrtc,runner]")
+    from pipecat_server import pipecat_server  # this file is copied to where there is none, too
+
+    with pipecat_server() as server:
+        yield server

@@ -1,4 +1,4 @@
-"""`smallrtc serve` in a process of its own, for tests: started, listened to, called, and ended by its pid."""
+"""`smallrtc` commands in processes of their own, for tests: started, listened to, and ended by their pid."""
 
 import contextlib
 import json
@@ -24,20 +24,17 @@ def _collect(stream: IO[str], lines: list[str]) -> None:
         lines.append(line)  # noqa: PERF402 - each is wanted as soon as it is there
 
 
-class Served:
+class Command:
     """The process, and all that it has told so far; lines are collected by threads, so that no pipe fills up."""
 
-    def __init__(self, folder: Path, *arguments: str | Path, json_lines: bool = True, **environment: str) -> None:
-        command = [sys.executable, "-m", "smallrtc_cli", "serve"]
-        options = ["--port", "0", *(["--json-lines"] if json_lines else [])]
-        at = arguments.index("--") if "--" in arguments else len(arguments)
-        command += map(str, [*arguments[:at], *options, *arguments[at:]])
+    def __init__(self, folder: Path, *arguments: str | Path, **environment: str) -> None:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_LEFT_OUT)}
         root = str(Path(__file__).parents[1])
         self.process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "smallrtc_cli", *map(str, arguments)],
             cwd=folder,
             env=inherited | {"PYTHONPATH": root} | environment,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -80,15 +77,6 @@ class Served:
         await until(lambda: words in self.errors or self._must_run(), 20)
         return next(line for line in self.err if words in line)
 
-    async def url(self) -> str:
-        """Where it listens, once it does."""
-        await until(lambda: self.named("ready") or self._must_run(), 20)
-        return str(self.named("ready")[0]["url"])
-
-    async def printed_url(self) -> str:
-        """The same, from the lines for people."""
-        return (await self.error("  here ")).split()[1].partition("?")[0]
-
     def _must_run(self) -> bool:
         assert self.process.poll() is None, f"it ended ({self.process.returncode}): {self.errors}"
         return False
@@ -121,10 +109,38 @@ class Served:
                 stream.close()
 
 
+class Served(Command):
+    """`smallrtc serve`."""
+
+    def __init__(self, folder: Path, *arguments: str | Path, json_lines: bool = True, **environment: str) -> None:
+        options = [*([] if "--port" in arguments else ["--port", "0"]), *(["--json-lines"] if json_lines else [])]
+        at = arguments.index("--") if "--" in arguments else len(arguments)
+        super().__init__(folder, "serve", *arguments[:at], *options, *arguments[at:], **environment)
+
+    async def url(self) -> str:
+        """Where it listens, once it does."""
+        await until(lambda: self.named("ready") or self._must_run(), 20)
+        return str(self.named("ready")[0]["url"])
+
+    async def printed_url(self) -> str:
+        """The same, from the lines for people."""
+        return (await self.error("  here ")).split()[1].partition("?")[0]
+
+
 @contextlib.contextmanager
 def served(folder: Path, *arguments: str | Path, json_lines: bool = True, **environment: str) -> Iterator[Served]:
     """`smallrtc serve` in a folder, on a free port, until the end of the block."""
     process = Served(folder, *arguments, json_lines=json_lines, **environment)
+    try:
+        yield process
+    finally:
+        process.close()
+
+
+@contextlib.contextmanager
+def running(folder: Path, *arguments: str | Path, **environment: str) -> Iterator[Command]:
+    """A command, until the end of the block."""
+    process = Command(folder, *arguments, **environment)
     try:
         yield process
     finally:

@@ -94,13 +94,17 @@ class Conversation:
         """A message went out."""
         data = message.get("data")
         if not is_rtvi(message):
-            self._line("message", _json(message))
+            self._line("sent", _json(message))
         elif message.get("type") == "send-text" and isinstance(data, Mapping):
             self._line("you", _text(data.get("content")))
 
     def event(self, text: str) -> None:
         """Something happened."""
         self._line("event", text)
+
+    def end(self) -> None:
+        """The call is over: what was half said stays as it is."""
+        self._end_turn()
 
     def _line(self, who: str, text: str) -> None:
         if who in _TELLINGS:

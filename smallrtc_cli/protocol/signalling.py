@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self, TypedDict, TypeVar
 
 from smallrtc_cli.config import Limits
-from smallrtc_cli.errors import BadRequest, CouldNotConnect
+from smallrtc_cli.errors import BadRequest, UnusableAnswer
 from smallrtc_cli.protocol.ice_servers import IceServerSpec as IceServerSpec
 from smallrtc_cli.protocol.ice_servers import parse_ice_servers as parse_ice_servers
 from smallrtc_cli.protocol.messages import JSONObject, json_kind, printable
@@ -116,17 +116,17 @@ class Exchange(Protocol):
 
 
 def parse_answer(data: object, limits: Limits = _DEFAULT_LIMITS) -> Answer:
-    """Read what a server answered; raises `CouldNotConnect` if that is no answer."""
+    """Read what a server answered; raises `UnusableAnswer` if that is no answer."""
     try:
         body = _object(data, "it")
         sdp, kind = _required(body, str, "sdp"), _required(body, str, "type")
         pc_id = _named(body)
     except BadRequest as error:
-        raise CouldNotConnect(f"the server's answer cannot be used: {error}") from None
+        raise UnusableAnswer(f"the server's answer cannot be used: {error}") from None
     if kind != "answer":
-        raise CouldNotConnect(f"the server's answer has the type `{printable(kind)}`")
+        raise UnusableAnswer(f"the server's answer has the type `{printable(kind)}`")
     if len(sdp) > limits.sdp:
-        raise CouldNotConnect(f"the server's answer has {len(sdp)} characters, more than {limits.sdp}")
+        raise UnusableAnswer(f"the server's answer has {len(sdp)} characters, more than {limits.sdp}")
     return {"sdp": sdp, "type": "answer", "pc_id": pc_id}
 
 

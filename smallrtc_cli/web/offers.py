@@ -20,10 +20,10 @@ from smallrtc_cli.web.body import read_json, read_json_or_nothing
 from smallrtc_cli.web.rates import Rate, Rates, client_of
 from smallrtc_cli.web.responses import json_response
 from smallrtc_cli.web.sessions import Sessions
+from smallrtc_cli.web.urls import OFFER_PATH as OFFER_PATH
+from smallrtc_cli.web.urls import START_PATH
 
-OFFER_PATH: Final = "/api/offer"
-SESSION_OFFER_PATH: Final = "/sessions/{session_id}/api/offer"
-START_PATH: Final = "/start"
+SESSION_OFFER_PATH: Final = "/sessions/{session_id}" + OFFER_PATH
 
 _DEFAULT_STUN = IceServerSpec(("stun:stun.l.google.com:19302",))  # what Pipecat's clients expect by that name
 _ONLY_WEBRTC = "this server speaks `webrtc` only"

@@ -2,21 +2,14 @@
 
 import asyncio
 import json
-import socket
-import ssl
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from scripted import Script, reply
 
-from smallrtc_cli.errors import CouldNotConnect, OfferRefused, ServerUnreachable, UnknownPeer, UsageError
+from smallrtc_cli.errors import OfferRefused, ServerUnreachable, UnknownPeer, UnusableAnswer
 from smallrtc_cli.protocol.signalling import IceCandidate, SmallWebRTCPatchRequest, SmallWebRTCRequest
-from smallrtc_cli.web.client import LONGEST_RESPONSE, ExchangeClosed, HttpExchange, offer_url
+from smallrtc_cli.web.client import HttpExchange
+from smallrtc_cli.web.link import LONGEST_RESPONSE, LinkClosed
 from smallrtc_cli.web.server import SignallingServer
 
 OFFER = SmallWebRTCRequest("v=0", "offer", None, False, {"room": "ü"})
@@ -38,59 +31,6 @@ class Answering:
         self.heard.append(request)
         if self.failure is not None:
             raise self.failure
-
-
-class Script:
-    """A server that sends prepared bytes, one per request; None closes the connection instead."""
-
-    def __init__(self, *replies, tls=None):
-        self.tls = tls
-        self.replies = list(replies)
-        self.requests = []
-
-    async def __aenter__(self):
-        self._connections = {}
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
-        self.port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        return self
-
-    async def __aexit__(self, *reason):
-        self._server.close()
-        for writer in self._connections.values():
-            writer.close()
-        await asyncio.gather(*self._connections)
-
-    async def _serve(self, reader, writer):
-        self._connections[asyncio.current_task()] = writer
-        try:
-            await self._converse(reader, writer)
-        finally:
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
-
-    async def _converse(self, reader, writer):
-        while self.replies:
-            try:
-                head = await reader.readuntil(b"\r\n\r\n")
-            except (asyncio.IncompleteReadError, ConnectionError):
-                break
-            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-            self.requests.append((head, await reader.readexactly(length)))
-            reply = self.replies.pop(0)
-            if reply is None:
-                break
-            writer.write(reply)
-            await writer.drain()
-            if b"connection: close" in reply.lower():
-                break
-
-
-def reply(status, body, content_type="application/json", more=""):
-    data = body.encode() if isinstance(body, str) else body
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(data)}\r\n{more}\r\n"
-    return head.encode() + data
 
 
 async def test_both_doors_fit_together():
@@ -118,96 +58,6 @@ async def test_the_request_is_as_pipecats_client_sends_it():
     assert json.loads(body) == {
         "sdp": "v=0", "type": "offer", "pc_id": None, "restart_pc": False, "requestData": {"room": "ü"},
     }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("http://localhost:7860", "http://localhost:7860/api/offer"),
-        ("http://localhost:7860/", "http://localhost:7860/api/offer"),
-        ("https://bot.example", "https://bot.example/api/offer"),
-        ("https://bot.example/api/offer", "https://bot.example/api/offer"),
-        ("https://bot.example/sessions/a%2Fb", "https://bot.example/sessions/a%2Fb/api/offer"),
-        ("http://[::1]:80/v1/?session_id=7", "http://[::1]/v1/api/offer?session_id=7"),
-        (" http://localhost:7860\n", "http://localhost:7860/api/offer"),
-    ],
-)
-def test_offers_go_to_api_offer(text, expected):
-    assert str(offer_url(text)) == expected
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "localhost", "localhost:7860", "/api/offer", "ws://localhost:7860", "http://", "http://:80", "http://[::1",
-     "http://localhost:x", "http://localhost:99999", "http://localhost:0", "http://a b"],
-)  # fmt: skip
-def test_what_is_no_url_is_a_usage_error(text):
-    with pytest.raises(UsageError, match="is not a") as raised:
-        HttpExchange(text)
-    assert "http://localhost:7860" in raised.value.hint
-
-
-@pytest.mark.parametrize("headers", [{"A": "b\r\nC: d"}, {"A b": "c"}, {"A\n": "c"}, {"Ü": "c"}, {"": "c"}])
-def test_a_header_that_cannot_be_sent_is_a_usage_error(headers):
-    with pytest.raises(UsageError, match="is not a header"):
-        HttpExchange("http://localhost", headers=headers)
-
-
-async def test_nobody_there_is_named_with_host_and_port():
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    async with HttpExchange(f"http://127.0.0.1:{port}") as client:
-        with pytest.raises(ServerUnreachable, match=f"nothing listens at `127.0.0.1:{port}`: connection refused"):
-            await client.offer(OFFER)
-
-
-@pytest.mark.parametrize("host", ["a" * 70 + ".example", "nowhere.invalid"])
-async def test_a_name_that_is_not_found_is_named(host, monkeypatch):
-    async def unknown(*args, **options):
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    if host.endswith(".invalid"):
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
-    async with HttpExchange(f"http://{host}:1") as client:
-        with pytest.raises(ServerUnreachable, match=f"the host `{host}` cannot be found"):
-            await client.offer(OFFER)
-
-
-async def test_a_silent_server_is_given_up():
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        async with HttpExchange(f"http://127.0.0.1:{port}", timeout=0.05) as client:
-            with pytest.raises(ServerUnreachable, match=r"did not answer within 0\.05 s"):
-                await client.offer(OFFER)
-
-
-async def test_plain_http_behind_https_is_a_tls_failure():
-    server = SignallingServer(Answering())
-    url = await server.start()
-    async with HttpExchange(url.replace("http", "https")) as client:
-        with pytest.raises(ServerUnreachable, match=r"no secure connection to `127\.0\.0\.1:\d+`: \w"):
-            await client.offer(OFFER)
-    await server.close()
-
-
-def own_certificate(folder):
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    start = datetime(2020, 1, 1, tzinfo=UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + timedelta(days=36_500))
-    certificate = builder.sign(key, hashes.SHA256())
-    file = folder / "own.pem"
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    file.write_bytes(secret + certificate.public_bytes(Encoding.PEM))
-    return file
-
-
-async def test_a_certificate_that_nobody_signed_is_named(tmp_path):
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(own_certificate(tmp_path))
-    async with Script(tls=context) as script, HttpExchange(f"https://localhost:{script.port}") as client:
-        with pytest.raises(ServerUnreachable, match=r"`localhost:.*: self-signed certificate"):
-            await client.offer(OFFER)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +106,7 @@ async def test_a_refusal_says_what_the_server_said(status, body, sentence):
 @pytest.mark.parametrize("body", ["", "<html>", "{", b"\xff"])
 async def test_an_answer_that_is_not_json_cannot_connect(body):
     async with Script(reply("200 OK", body)) as script, HttpExchange(script.url) as client:
-        with pytest.raises(CouldNotConnect, match="is not JSON") as raised:
+        with pytest.raises(UnusableAnswer, match="is not JSON") as raised:
             await client.offer(OFFER)
     assert raised.value.hint
 
@@ -264,7 +114,7 @@ async def test_an_answer_that_is_not_json_cannot_connect(body):
 @pytest.mark.parametrize("body", ["[]", "{}", '{"sdp":"v=0","type":"offer","pc_id":"p"}'])
 async def test_json_that_is_no_answer_cannot_connect(body):
     async with Script(reply("200 OK", body)) as script, HttpExchange(script.url) as client:
-        with pytest.raises(CouldNotConnect, match="the server's answer"):
+        with pytest.raises(UnusableAnswer, match="the server's answer"):
             await client.offer(OFFER)
 
 
@@ -273,7 +123,7 @@ async def test_an_endless_answer_is_cut_off():
         Script(reply("200 OK", b" " * (LONGEST_RESPONSE + 1))) as script,
         HttpExchange(script.url) as client,
     ):
-        with pytest.raises(CouldNotConnect, match="longer than 1048576 bytes"):
+        with pytest.raises(UnusableAnswer, match="longer than 1048576 bytes"):
             await client.offer(OFFER)
 
 
@@ -339,8 +189,8 @@ async def test_a_closed_exchange_refuses_and_opens_nothing():
     async with Script() as server:
         exchange = HttpExchange(server.url)
         await exchange.close()
-        with pytest.raises(ExchangeClosed, match=f"`127.0.0.1:{server.port}` is closed"):
+        with pytest.raises(LinkClosed, match=f"`127.0.0.1:{server.port}` is closed"):
             await exchange.offer(OFFER)
-        with pytest.raises(ExchangeClosed):
+        with pytest.raises(LinkClosed):
             await exchange.candidates(PATCH)
         assert server.requests == []
