@@ -5,6 +5,7 @@ reads the environment: the command line does, and passes values down.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,41 @@ class OutboundAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class Opus:
+    """How outgoing sound is compressed."""
+
+    application: Literal["voip", "audio", "lowdelay"] = "voip"
+    ""
+
+    bitrate: int = 32_000
+    "Bits a second of one channel."
+
+    complexity: int = 5
+    "0 (cheap) to 10."
+
+    fec: bool = True
+    "Whether a packet also carries the one before it, coarser, once loss is expected."
+
+    loss: int = 10
+    "Per cent of packets that are expected to be lost."
+
+    dtx: bool = False
+    "Whether silence is told with one packet in 400 ms instead of 20."
+
+    cbr: bool = False
+    "Whether all packets are of one size."
+
+    playback_rate: int = 48_000
+    "Hz: the far side plays no more, so that nothing above half of it is sent."
+
+    packet: float = 0.02
+    "Seconds of sound in a packet: 0.01, 0.02, 0.04 or 0.06."
+
+    largest: int = 1200
+    "Bytes in a packet; with what is wrapped around it, it passes wherever IPv6 does (1280)."
+
+
+@dataclass(frozen=True, slots=True)
 class InboundAudio:
     """The way from the decoder to a bot's `input()`."""
 
@@ -115,6 +151,62 @@ class InboundAudio:
 
     idle_after: float = 2.0
     "Seconds without a reader after which a track stops decoding (Pipecat: 2 s)."
+
+
+@dataclass(frozen=True, slots=True)
+class Playout:
+    """How received packets become sound again; seconds where nothing is said."""
+
+    longest_wait: float = 0.2
+    "The most that a missing packet may hold back those after it: what a conversation bears."
+
+    first_wait: float = 0.02
+    "The wait for the first missing packets: with the packet that shows the hole, two packets of 20 ms."
+
+    warm: int = 100
+    "Packets in order after which the first missing one is not waited for: this path does not reorder."
+
+    stake: float = 0.2
+    "Making up one packet is as bad as waiting so long: what the choice of the wait weighs."
+
+    margin: float = 0.005
+    "Waited beyond what recent packets would have needed."
+
+    memory: int = 64
+    "Missing packets that the choice is made from."
+
+    capacity: int = 100
+    "Packets that wait behind a hole; with one more it is concealed before its time. 2 s of 20 ms."
+
+    steady: float = 0.04
+    "Concealment keeps its level for so long, two packets, and then fades."
+
+    silent: float = 0.1
+    "When it has faded to silence; what is still missing then is a pause, of which no samples are made."
+
+    fade: float = 0.005
+    "Of every seam between sound that was received and sound that was made up."
+
+    excess: float = 0.02
+    "A real-time player that holds so much more than its reserve, lastingly, is relieved of it."
+
+    lasting: float = 1.0
+    "How long it must have held that much without a break: shorter, it is jitter, and needed."
+
+    reserve: float = 0.0
+    "What a real-time player is to hold at the least; above 0, sound is stretched for it."
+
+    step: float = 0.1
+    "From one time-scale step to the next: a pitch period of 5 to 10 ms each is 5 to 10 % faster."
+
+    hurry: float = 0.1
+    "With so much to drain, a step follows the other without a pause; beyond `longest_wait` any cut is right."
+
+    likeness: float = 0.9
+    "Correlation of two pitch periods of which one can go unheard. Falls to 0 within `lasting`, so noise drains too."
+
+    quiet: float = -50.0
+    "dBFS below which sound may be cut anywhere."
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,5 +249,7 @@ class Settings:
     redial: Redial = Redial()
     ice: Ice = Ice()
     outbound_audio: OutboundAudio = OutboundAudio()
+    opus: Opus = Opus()
     inbound_audio: InboundAudio = InboundAudio()
+    playout: Playout = Playout()
     limits: Limits = Limits()

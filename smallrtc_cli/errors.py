@@ -57,6 +57,10 @@ class UnreadableVideo(CannotRun):
     hint = "any file with pictures that FFmpeg reads will do: MP4, WebM, PNG"
 
 
+class UndecodablePacket(SmallRTCError):
+    """A packet from the network has no sound that its codec can read."""
+
+
 class AudioUnavailable(CannotRun):
     """There is no PortAudio, no device, or none that opens."""
 
