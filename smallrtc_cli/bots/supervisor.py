@@ -191,7 +191,7 @@ class Supervisor:
 
         def on_connected(connection: SmallWebRTCConnection) -> None:
             nonlocal connected
-            self._tell(session, "reconnected" if connected else "connected", **_how(connection))
+            self._tell(session, "reconnected" if connected else "connected", **how_connected(connection))
             connected = True
 
         def on_closed(connection: SmallWebRTCConnection) -> None:
@@ -223,7 +223,7 @@ def _shortened(line: str) -> str:
     return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
 
 
-def _how(connection: SmallWebRTCConnection) -> dict[str, Any]:
+def how_connected(connection: SmallWebRTCConnection) -> dict[str, Any]:
     """How long the connection took, and over what it runs."""
     peer = connection.peer
     detail: dict[str, Any] = {}

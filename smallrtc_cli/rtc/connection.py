@@ -453,7 +453,7 @@ class SmallWebRTCConnection:
         """Dialing side: tell the server that a track (0 microphone, 1 camera, 2 screen) is on or off."""
         self._perform(self._session.set_enabled(index, enabled))
 
-    def listen_in(self, heard: FrameTap, said: FrameTap, sent: Callable[[Any], None]) -> None:
+    def listen_in(self, heard: FrameTap, said: FrameTap, sent: Callable[[Any], None] | None = None) -> None:
         """Have a recording see the sound that the bot reads and plays, and the messages that it sends."""
         self._heard, self._sent = heard, sent
         self._slots[AUDIO_TRANSCEIVER_INDEX].tap = said
@@ -495,10 +495,14 @@ class SmallWebRTCConnection:
 
     async def next_audio_track(self, after: SmallWebRTCTrack | None) -> SmallWebRTCTrack | None:
         """The microphone's track, another one than `after`, as soon as there is one; None when all is over."""
+        return await self.next_track(AUDIO_TRANSCEIVER_INDEX, after)
+
+    async def next_track(self, index: int, after: SmallWebRTCTrack | None) -> SmallWebRTCTrack | None:
+        """The track of a transceiver, another one than `after`, as soon as there is one; None when all is over."""
 
         def present() -> SmallWebRTCTrack | None:
-            receiver = self._peer.receiver(AUDIO_TRANSCEIVER_INDEX) if self._peer else None
-            track = self.audio_input_track() if receiver else None
+            receiver = self._peer.receiver(index) if self._peer else None
+            track = self.input_track(index) if receiver else None
             return None if track is after else track
 
         await self.wait_for(lambda: self._session.state is State.CLOSED or present() is not None)

@@ -23,7 +23,7 @@ from aiortc import (
 from aiortc.sdp import candidate_from_sdp
 
 from smallrtc_cli.config import Settings
-from smallrtc_cli.errors import BadRequest, CouldNotConnect, MessageTooLarge, UsageError
+from smallrtc_cli.errors import BadRequest, CouldNotConnect, MessageTooLarge, UnusableAnswer, UsageError
 from smallrtc_cli.protocol.candidates import parse_candidate
 from smallrtc_cli.protocol.rewriting import (
     without_bad_candidates,
@@ -184,11 +184,11 @@ class Peer:
         return without_end_of_candidates(sdp) if agent and agent.trickling else sdp
 
     async def accept(self, sdp: str) -> None:
-        """Apply the answer to our offer; raises `CouldNotConnect`."""
-        await self._apply(sdp, "answer", CouldNotConnect)
+        """Apply the answer to our offer; raises `UnusableAnswer`."""
+        await self._apply(sdp, "answer", UnusableAnswer)
         self._described(sdp)
 
-    async def _apply(self, sdp: str, kind: str, error_class: type[BadRequest] | type[CouldNotConnect]) -> None:
+    async def _apply(self, sdp: str, kind: str, error_class: type[BadRequest] | type[UnusableAnswer]) -> None:
         try:
             await self.pc.setRemoteDescription(RTCSessionDescription(sdp=sdp, type=kind))
         except Exception as error:
