@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import math
 import os
 import secrets
 import signal
@@ -32,6 +31,7 @@ from smallrtc_cli.config import Settings
 from smallrtc_cli.errors import ExitCode, UsageError
 from smallrtc_cli.report.live import LiveView, SessionRow
 from smallrtc_cli.report.metrics import SessionSnapshot, metrics_text
+from smallrtc_cli.report.vitals import Vitals
 from smallrtc_cli.rtc.addresses import local_interfaces
 from smallrtc_cli.rtc.request_handler import SmallWebRTCRequestHandler
 from smallrtc_cli.web.door import Door
@@ -294,32 +294,18 @@ class _Serving:
 
 
 def _row(status: SessionStatus) -> SessionRow:
-    entries = list(status.report.values())
-    audio = [e for e in entries if e.get("kind") == "audio"]
-    lost = sum(e.get("packetsLost", 0) for e in audio if e["type"] == "inbound-rtp")
-    got = sum(e.get("packetsReceived", 0) for e in audio if e["type"] == "inbound-rtp")
+    vitals = Vitals.of(status.report)
     return SessionRow(
         session=short(status.id),
         state=status.state,
         seconds=status.seconds,
-        round_trip_ms=_milliseconds(entries, "remote-inbound-rtp", "roundTripTime")
-        or _milliseconds(entries, "candidate-pair", "currentRoundTripTime"),
-        loss_percent=100 * lost / (lost + got) if lost + got else None,
-        jitter_ms=_milliseconds(audio, "inbound-rtp", "jitter"),
-        level_in=_level(audio, "inbound-rtp"),
-        level_out=_level(audio, "media-source"),
+        round_trip_ms=vitals.round_trip_ms,
+        loss_percent=vitals.loss_percent,
+        jitter_ms=vitals.jitter_ms,
+        level_in=vitals.level_in,
+        level_out=vitals.level_out,
         bot=status.bot,
     )
-
-
-def _milliseconds(entries: list[Mapping[str, Any]], kind: str, name: str) -> float | None:
-    values = [e[name] * 1000 for e in entries if e["type"] == kind and name in e]
-    return max(values) if values else None
-
-
-def _level(entries: list[Mapping[str, Any]], kind: str) -> float | None:
-    values = [e["audioLevel"] for e in entries if e["type"] == kind and "audioLevel" in e]
-    return (20 * math.log10(values[0]) if values[0] > 0 else float("-inf")) if values else None
 
 
 # The terminal
