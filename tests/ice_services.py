@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import ipaddress
+import shutil
 import socket
 import subprocess
 import time
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from aioice import stun
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -95,6 +97,12 @@ def free_port() -> int:
             with contextlib.suppress(OSError):
                 udp.bind((LOOPBACK, port))
                 return port
+
+
+def needs_coturn() -> None:
+    """Skip the test where it is not installed."""
+    if shutil.which("turnserver") is None:
+        pytest.skip("needs coturn (Debian's `coturn`)")
 
 
 @contextlib.contextmanager
