@@ -324,6 +324,13 @@ def serve(
     public_ip: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Announce this too: where a 1:1 NAT forwards from.")
     ] = None,
+    sctp_chunk: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            help="User bytes in a chunk of the data channel; `auto` measures each path. SMALLRTC_SCTP_MAX_CHUNK_SIZE.",
+        ),
+    ] = None,
     verbose: Verbose = 0,
 ) -> ExitCode:
     """Answer WebRTC offers and run a bot, with a web page to talk to it.
@@ -360,6 +367,7 @@ def serve(
             udp_ports=udp_ports,
             interfaces=tuple(interface or ()),
             public_ip=public_ip,
+            sctp_chunk=sctp_chunk,
             record=record,
             json_lines=json_lines,
             verbosity=typed.verbose + verbose,

@@ -27,9 +27,10 @@ from smallrtc_cli.bots.recorder import record_new, require_folder
 from smallrtc_cli.bots.reload import Broken, Reloaded, Reloader, ReloadOptions
 from smallrtc_cli.bots.supervisor import Supervisor
 from smallrtc_cli.commands.serve_log import ServeLog, short
-from smallrtc_cli.config import Settings
+from smallrtc_cli.config import PathMtu, Settings, Timing
 from smallrtc_cli.errors import ExitCode, UsageError
 from smallrtc_cli.protocol.ice_servers import IceServerSpec, parse_ice_servers
+from smallrtc_cli.protocol.packet_sizes import chosen_sctp_chunk
 from smallrtc_cli.report.live import LiveView, SessionRow
 from smallrtc_cli.report.metrics import SessionSnapshot, metrics_text
 from smallrtc_cli.rtc.addresses import check_interfaces, local_interfaces, parse_public_ip, parse_udp_ports
@@ -83,6 +84,7 @@ class ServeOptions:
     udp_ports: str | None = None
     interfaces: tuple[str, ...] = ()
     public_ip: str | None = None
+    sctp_chunk: str | None = None
     record: Path | None = None
     json_lines: bool = False
     verbosity: int = 0
@@ -217,7 +219,10 @@ class _Serving:
 
     def _handler_arguments(self) -> dict[str, Any]:
         options = self._options
-        settings = replace(Settings(), timing=replace(Settings().timing, connect_timeout=CONNECT_TIMEOUT))
+        settings = Settings(
+            timing=Timing(connect_timeout=CONNECT_TIMEOUT),
+            path_mtu=PathMtu(sctp_chunk=chosen_sctp_chunk(options.sctp_chunk, os.environ)),
+        )
         stuns, turns = servers(self._ice_servers)
         ice = replace(ice_options(options), stun_servers=tuple(stuns), turn_servers=tuple(turns))
         host = options.host if options.esp32 else None
