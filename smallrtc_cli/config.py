@@ -80,6 +80,32 @@ class Ice:
 
 
 @dataclass(frozen=True, slots=True)
+class PathMtu:
+    """What fits through a path in one piece, and what is done when something does not."""
+
+    sctp_chunk: int | None = None
+    "User bytes in a chunk of the data channel; None: what the path is found to carry."
+
+    probe_timeout: float = 3.0
+    "Seconds after which the search for the largest chunk ends with what it knows."
+
+    small_message: int = 500
+    "Bytes of a message that fits through any path that can connect at all: it never waits for the probe."
+
+    hold: float = 0.5
+    "Seconds for which a first larger message waits for the probe's first findings."
+
+    resend_after: float = 1.5
+    "Seconds without an acknowledgement after which the path is probed again, and what is stuck is cut anew."
+
+    stalled_after: float = 3.0
+    "Seconds without an acknowledgement after which the data channel counts as stalled."
+
+    far_side_timeout: float = 5.0
+    "Seconds that the other side gets to say what its direction carries."
+
+
+@dataclass(frozen=True, slots=True)
 class OutboundAudio:
     """The way from a bot's `write()` to the encoder."""
 
@@ -227,6 +253,7 @@ class Settings:
     timing: Timing = Timing()
     redial: Redial = Redial()
     ice: Ice = Ice()
+    path_mtu: PathMtu = PathMtu()
     outbound_audio: OutboundAudio = OutboundAudio()
     inbound_audio: InboundAudio = InboundAudio()
     elastic: Elastic = Elastic()

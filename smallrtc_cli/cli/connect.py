@@ -140,6 +140,7 @@ def connect(
     ice_policy: network.IcePolicy = "all",
     udp_ports: network.UdpPorts = None,
     interface: network.Interface = None,
+    sctp_chunk: network.SctpChunk = None,
     verbose: Verbose = 0,
 ) -> ExitCode:
     """Call a SmallWebRTC server as a browser does, with microphone and speaker, or with files.
@@ -166,6 +167,7 @@ def connect(
                 ice_policy=ice_policy,
                 udp_ports=udp_ports,
                 interfaces=tuple(interface or ()),
+                sctp_chunk=sctp_chunk,
             ),
             audio_codec=audio_codec,
             video_codec=video_codec,

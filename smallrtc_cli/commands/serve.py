@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,7 +27,7 @@ from smallrtc_cli.bots.reload import Broken, Reloaded, Reloader, ReloadOptions
 from smallrtc_cli.bots.supervisor import Supervisor
 from smallrtc_cli.commands.network import NetworkOptions
 from smallrtc_cli.commands.serve_log import ServeLog, short
-from smallrtc_cli.config import Settings
+from smallrtc_cli.config import Settings, Timing
 from smallrtc_cli.errors import ExitCode, UsageError
 from smallrtc_cli.report.live import LiveView, SessionRow
 from smallrtc_cli.report.metrics import SessionSnapshot, metrics_text
@@ -191,7 +191,9 @@ class _Serving:
 
     def _handler_arguments(self) -> dict[str, Any]:
         options = self._options
-        settings = replace(Settings(), timing=replace(Settings().timing, connect_timeout=CONNECT_TIMEOUT))
+        settings = Settings(
+            timing=Timing(connect_timeout=CONNECT_TIMEOUT), path_mtu=options.network.path_mtu(os.environ)
+        )
         ice = options.network.ice(self._ice_servers)
         host = options.host if options.esp32 else None
         return {"esp32_mode": options.esp32, "host": host, "ice": ice, "settings": settings}

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -24,9 +24,10 @@ from smallrtc_cli.commands.connect.outcome import Ending
 from smallrtc_cli.commands.connect.screen import Screen
 from smallrtc_cli.commands.connect.script import Script
 from smallrtc_cli.commands.connect.story import Story
-from smallrtc_cli.config import Settings
+from smallrtc_cli.config import Redial, Settings
 from smallrtc_cli.errors import ExitCode, SmallRTCError
 from smallrtc_cli.protocol import rtvi
+from smallrtc_cli.protocol.ice_servers import IceServerSpec
 from smallrtc_cli.report.call_view import CallView
 from smallrtc_cli.rtc.addresses import require_interface
 from smallrtc_cli.rtc.diagnosis import NoConnection
@@ -44,6 +45,8 @@ class _Plan:
     body: Any
     messages: list[dict[str, Any]]
     expects: list[dict[str, Any]]
+    ice_servers: tuple[IceServerSpec, ...]
+    settings: Settings
 
 
 def run(options: ConnectOptions) -> ExitCode:
@@ -55,7 +58,10 @@ def run(options: ConnectOptions) -> ExitCode:
         body=typed.body(options.body),
         messages=[*texts, *typed.objects(options.messages, "--message")],
         expects=typed.objects(options.expects, "--expect"),
+        ice_servers=options.network.servers(os.environ),
+        settings=Settings(redial=Redial(attempts=options.reconnect), path_mtu=options.network.path_mtu(os.environ)),
     )
+    options.network.ends()
     require_interface()
     return asyncio.run(_connect(options, plan))
 
@@ -94,8 +100,7 @@ async def _called(options: ConnectOptions, plan: _Plan, story: Story, *, is_draw
 
 def _call(options: ConnectOptions, plan: _Plan, begun: Begun, story: Story, ends: Ends) -> Call:
     """The core, and the person on it; nothing is dialed yet."""
-    settings = replace(Settings(), redial=replace(Settings().redial, attempts=options.reconnect))
-    dialer = Dialer(begun.exchange, _dial_options(options, plan, begun), settings=settings)
+    dialer = Dialer(begun.exchange, _dial_options(options, plan, begun), settings=plan.settings)
     params = person_params(
         live=ends.source is not None and ends.source.live,
         video_in=options.record_video is not None,
@@ -109,7 +114,7 @@ def _call(options: ConnectOptions, plan: _Plan, begun: Begun, story: Story, ends
 
 def _dial_options(options: ConnectOptions, plan: _Plan, begun: Begun) -> DialOptions:
     return DialOptions(
-        ice=options.network.ice(options.network.servers(os.environ) or begun.ice_servers),
+        ice=options.network.ice(plan.ice_servers or begun.ice_servers),
         media=MediaOptions(audio_codec=options.audio_codec, video_codec=options.video_codec),
         wait_for_ice_gathering=options.wait_for_ice_gathering,
         request_data=None if begun.body_given else plan.body,

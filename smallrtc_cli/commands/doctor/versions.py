@@ -10,7 +10,9 @@ from typing import Final
 from cryptography.hazmat.backends.openssl.backend import backend
 
 import smallrtc_cli
+from smallrtc_cli.errors import UsageError
 from smallrtc_cli.protocol.messages import printable
+from smallrtc_cli.protocol.packet_sizes import chosen_sctp_chunk
 from smallrtc_cli.report.stages import Mark, Stage
 
 NAME: Final = "versions"
@@ -18,11 +20,8 @@ NAME: Final = "versions"
 _CHUNK_VARIABLES: Final = ("SMALLRTC_SCTP_MAX_CHUNK_SIZE", "PIPECAT_SCTP_MAX_CHUNK_SIZE")
 "The first that is set wins."
 
-_AUTOMATIC: Final = "auto"
 _SAFE_CHUNK: Final = 1164
 "Bytes that fit into 1280, the least MTU of IPv6, with all headers; 1184 over IPv4."
-
-_LONGEST: Final = 40  # characters of a wrong value that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +59,14 @@ def _number(text: str) -> str:
 def judge(found: Software) -> Stage:
     """Name all; a chunk size that is no number fails, one that is too large for some paths is worth a word."""
     listed = ", ".join(f"{name} {number}" for name, number in found.versions.items())
+    try:
+        chunk = chosen_sctp_chunk(None, found.environment)
+    except UsageError as error:
+        return Stage(NAME, Mark.FAIL, f"{error}; {listed}", error.hint)
     variable = next((name for name in _CHUNK_VARIABLES if found.environment.get(name)), None)
-    value = found.environment[variable].strip() if variable else _AUTOMATIC
-    if value.lower() != _AUTOMATIC and not (value.isascii() and value.isdecimal()):
-        detail = f"`{variable}` is `{printable(value, _LONGEST)}`, no number of bytes; {listed}"
-        return Stage(NAME, Mark.FAIL, detail, "give it a number such as 1184, or unset it")
-    chunk = "automatic" if value.lower() == _AUTOMATIC else value
     by = f" (`{variable}`)" if variable else ""
-    detail = f"{listed}; SCTP chunk: {chunk}{by}{_others(found.environment)}"
-    if chunk == value and int(value) > _SAFE_CHUNK:
+    detail = f"{listed}; SCTP chunk: {chunk or 'automatic'}{by}{_others(found.environment)}"
+    if chunk is not None and chunk > _SAFE_CHUNK:
         cure = f"paths with an MTU of 1280 stall above {_SAFE_CHUNK}: unset it, and each connection takes what fits"
         return Stage(NAME, Mark.WARN, detail, cure)
     return Stage(NAME, Mark.OK, detail)

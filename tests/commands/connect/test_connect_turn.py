@@ -77,7 +77,7 @@ async def test_ports_and_interface_are_of_the_users_choice(tmp_path, echo):
     )
     assert process.process.returncode == 0, process.errors
     here = process.named("statistics")[-1]["stats"]["local-candidate"]
-    assert here["address"] == "127.0.0.1"
+    assert here["address"] in ("127.0.0.1", "::1")
     assert here["port"] in ports
 
 

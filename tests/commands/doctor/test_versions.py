@@ -36,7 +36,7 @@ def test_who_set_the_chunk_size_is_named(environment, shown, verdict):
 def test_a_chunk_size_that_is_no_number_fails_in_one_sentence(value):
     found = stage(PIPECAT_SCTP_MAX_CHUNK_SIZE=value)
     assert found.verdict is Mark.FAIL
-    assert found.detail.startswith(f"`PIPECAT_SCTP_MAX_CHUNK_SIZE` is `{value}`, no number of bytes")
+    assert found.detail.startswith(f"`PIPECAT_SCTP_MAX_CHUNK_SIZE` is `{value}`, which is no size")
     assert found.cure
 
 
