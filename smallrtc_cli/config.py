@@ -81,6 +81,32 @@ class Ice:
 
 
 @dataclass(frozen=True, slots=True)
+class PathMtu:
+    """What fits through a path in one piece, and what is done when something does not."""
+
+    sctp_chunk: int | None = None
+    "User bytes in a chunk of the data channel; None: what the path is found to carry."
+
+    probe_timeout: float = 3.0
+    "Seconds after which the search for the largest chunk ends with what it knows."
+
+    small_message: int = 500
+    "Bytes of a message that fits through any path that can connect at all: it never waits for the probe."
+
+    hold: float = 0.5
+    "Seconds for which a first larger message waits for the probe's first findings."
+
+    resend_after: float = 1.5
+    "Seconds without an acknowledgement after which the path is probed again, and what is stuck is cut anew."
+
+    stalled_after: float = 3.0
+    "Seconds without an acknowledgement after which the data channel counts as stalled."
+
+    far_side_timeout: float = 5.0
+    "Seconds that the other side gets to say what its direction carries."
+
+
+@dataclass(frozen=True, slots=True)
 class OutboundAudio:
     """The way from a bot's `write()` to the encoder."""
 
@@ -210,6 +236,77 @@ class Playout:
 
 
 @dataclass(frozen=True, slots=True)
+class Elastic:
+    """The buffer between a stream from the network and the clock of a sound card; seconds where nothing is said."""
+
+    capacity: float = 0.4
+    "The most that is held; beyond that the oldest sound is dropped and counted."
+
+    first_target: float = 0.04
+    "The delay that playing begins with, until the stream's jitter is known: two packets."
+
+    least: float = 0.02
+    most: float = 0.2
+    "Bounds of the delay that is aimed at: a packet, and what a conversation bears."
+
+    margin: float = 0.005
+    "Kept beyond the jitter that was measured."
+
+    rise: float = 0.02
+    "By how much an underrun raises the target at once: a packet."
+
+    fall: float = 0.005
+    "By how much the target may fall in a second, once the jitter has gone: as fast as `fastest` can follow."
+
+    settle: float = 4.0
+    "The time constant with which the delay follows its target: 1 ms too much is played 250 ppm faster."
+
+    fastest: float = 0.005
+    "The most that sound is stretched or shortened, as a fraction: 9 cents, which nobody hears in speech."
+
+    tolerance: float = 0.001
+    "How far the delay may be from its target before that is corrected: equal clocks leave the sound bit by bit."
+
+    slack: float = 0.005
+    "How far the delay may be from its target before silence is cut out or put in."
+
+    silence: float = -50.0
+    "dBFS below which sound is silence, which may be cut and whose end is no underrun."
+
+    fade: float = 0.005
+    "Of every beginning and end, so that nothing clicks."
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """Microphones and speakers; seconds."""
+
+    piece: float = 0.01
+    "Of sound in a callback. It governs the latency: ALSA takes two of them, 20 ms."
+
+    backlog: float = 0.2
+    "Of a microphone's sound that wait for a slow reader; what is older is dropped and counted."
+
+    lost_after: float = 0.5
+    "Without a callback, after which a device is gone. A loaded machine was seen to take 0.11."
+
+    settle: float = 3.0
+    "After opening, in which a longer pause is none yet: an idle PulseAudio sink stalls for up to 1.9, Bluetooth too."
+
+    look: float = 0.1
+    "Between two looks at a device."
+
+    retry: float = 2.0
+    "Between two tries to get a device back."
+
+    answer_timeout: float = 10.0
+    "That the sound system may take to list its devices or to open one; a frozen PulseAudio takes 30."
+
+    close_timeout: float = 1.0
+    "That closing a device may take before it is left to itself; a frozen PulseAudio blocks for ever."
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds on what the other side can make us keep."""
 
@@ -248,8 +345,11 @@ class Settings:
     timing: Timing = Timing()
     redial: Redial = Redial()
     ice: Ice = Ice()
+    path_mtu: PathMtu = PathMtu()
     outbound_audio: OutboundAudio = OutboundAudio()
     opus: Opus = Opus()
     inbound_audio: InboundAudio = InboundAudio()
     playout: Playout = Playout()
+    elastic: Elastic = Elastic()
+    devices: Devices = Devices()
     limits: Limits = Limits()

@@ -76,6 +76,8 @@ class NoSuchDevice(AudioUnavailable):
 class CouldNotConnect(CannotRun):
     """The peer connection did not come up: signalling, ICE, DTLS or data channel."""
 
+    hint = "the server's own log may say why; `-v` shows more of this side"
+
 
 class ServerUnreachable(CouldNotConnect):
     """Nothing answers at the URL."""
@@ -113,6 +115,8 @@ class UnusableAnswer(CouldNotConnect):
 
 class OfferRefused(CouldNotConnect):
     """The server answered the offer, or `/start`, with an error status; `status` is the HTTP status code."""
+
+    hint = "the server's own log may say more"
 
     def __init__(self, sentence: str, *, status: int, hint: str | None = None) -> None:
         super().__init__(sentence, hint=hint)

@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import datetime as dt
 import ipaddress
+import shutil
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from aioice import stun
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -74,11 +76,12 @@ class Coturn:
     tls_port: int
     certificate: Path
     log: Path
+    address: str = LOOPBACK
 
     def ice_server(self, kind: str = "udp", password: str = "p") -> IceServer:
         port = self.tls_port if kind == "tls" else self.port
         scheme, transport = ("turns", "tcp") if kind == "tls" else ("turn", kind)
-        url = f"{scheme}:{LOOPBACK}:{port}?transport={transport}"
+        url = f"{scheme}:{self.address}:{port}?transport={transport}"
         return IceServer(urls=url, username="u", credential=password)
 
     def stop(self) -> None:
@@ -97,12 +100,21 @@ def free_port() -> int:
                 return port
 
 
+def needs_coturn() -> None:
+    """Skip the test where it is not installed."""
+    if shutil.which("turnserver") is None:
+        pytest.skip("needs coturn (Debian's `coturn`)")
+
+
 @contextlib.contextmanager
-def coturn(folder: Path, certificate: tuple[Path, Path]) -> Iterator[Coturn]:
+def coturn(
+    folder: Path, certificate: tuple[Path, Path], address: str = LOOPBACK, runner: Sequence[str] = ()
+) -> Iterator[Coturn]:
+    """Run it until the end of the block; `runner` is a command that runs another, on a host that has `address`."""
     port, tls_port = free_port(), free_port()
     options = {
-        "listening-ip": LOOPBACK,
-        "relay-ip": LOOPBACK,
+        "listening-ip": address,
+        "relay-ip": address,
         "listening-port": port,
         "tls-listening-port": tls_port,
         "user": "u:p",
@@ -115,12 +127,12 @@ def coturn(folder: Path, certificate: tuple[Path, Path]) -> Iterator[Coturn]:
         "relay-threads": 1,
     }
     flags = ["n", "lt-cred-mech", "fingerprint", "no-cli", "allow-loopback-peers", "no-multicast-peers", "simple-log"]
-    command = ["turnserver", *(f"-{f}" if len(f) == 1 else f"--{f}" for f in flags)]
+    command = [*runner, "turnserver", *(f"-{f}" if len(f) == 1 else f"--{f}" for f in flags)]
     command += [f"--{name}={value}" for name, value in options.items()]
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
-    server = Coturn(process, port, tls_port, certificate[0], log)
+    server = Coturn(process, port, tls_port, certificate[0], log, address)
     try:
         _wait_listening(server)
         yield server
@@ -132,12 +144,20 @@ def _wait_listening(server: Coturn) -> None:
     deadline = time.monotonic() + 20
     for port in (server.port, server.tls_port):
         while True:
-            with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
+            if _listens(server.process.pid, port):
                 break
             ended = server.process.poll() is not None
             assert not ended, f"coturn ended: {server.log.read_text()}"
             assert time.monotonic() < deadline, f"coturn does not listen: {server.log.read_text()}"
             time.sleep(0.02)
+
+
+def _listens(pid: int, port: int) -> bool:
+    """Whether somebody listens to a TCP port where a process is, which may have a network of its own."""
+    with contextlib.suppress(OSError):
+        sockets = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+        return any(fields[1].endswith(f":{port:04X}") and fields[3] == "0A" for fields in sockets)
+    return False
 
 
 def self_made_certificate(folder: Path) -> tuple[Path, Path]:

@@ -72,11 +72,11 @@ _RUNNING = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:[0-9]+)")
 class PipecatServer:
     """The process; `url` is where it listens. Its output is collected by a thread, so that no pipe fills up."""
 
-    def __init__(self, folder: Path, source: str = ECHO) -> None:
+    def __init__(self, folder: Path, source: str = ECHO, port: int = 0) -> None:
         (folder / "bot.py").write_text(source)
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PIPECAT_", "SMALLRTC_"))}
         self.process = subprocess.Popen(
-            [sys.executable, "bot.py", "-t", "webrtc", "--host", "127.0.0.1", "--port", "0"],
+            [sys.executable, "bot.py", "-t", "webrtc", "--host", "127.0.0.1", "--port", str(port)],
             cwd=folder,
             env=inherited | {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"},
             stdout=subprocess.PIPE,
@@ -136,10 +136,10 @@ def _direct() -> urllib.request.OpenerDirector:
 
 
 @contextlib.contextmanager
-def pipecat_server(source: str = ECHO) -> Iterator[PipecatServer]:
+def pipecat_server(source: str = ECHO, port: int = 0) -> Iterator[PipecatServer]:
     """The runner with a bot, until the end of the block."""
     with tempfile.TemporaryDirectory() as folder:
-        server = PipecatServer(Path(folder), source)
+        server = PipecatServer(Path(folder), source, port)
         try:
             yield server
         finally:

@@ -98,6 +98,7 @@ def test_every_option_of_serve_arrives_as_it_was_typed(serve):
     typed += " --reload-delay 1.5 --token s --allowed-origins https://a --allowed-origins *"
     typed += " --https --ssl-certfile c.pem --ssl-keyfile k.pem --esp32 --ice-servers stun:a --ice-servers turn:b"
     typed += " --ice-policy relay --udp-ports 50000-50010 --interface en0 --interface lo --public-ip 203.0.113.7 -v"
+    typed += " --sctp-chunk 1184"
     cli.main(typed.split())
     assert serve.options == ServeOptions(
         bot="bot.py:main",
@@ -123,6 +124,7 @@ def test_every_option_of_serve_arrives_as_it_was_typed(serve):
             ice_policy="relay",
             udp_ports="50000-50010",
             interfaces=("en0", "lo"),
+            sctp_chunk="1184",
             public_ip="203.0.113.7",
         ),
         verbosity=2,

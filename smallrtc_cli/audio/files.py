@@ -3,8 +3,9 @@
 Its errors become `UnreadableAudio` here. Memory is bounded: reading ends at `limit_seconds`.
 """
 
+import contextlib
 import wave
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import av
@@ -28,18 +29,30 @@ def read(
     `channels` is 1 or 2; None keeps mono as mono and makes everything else stereo. What comes after `limit_seconds`
     is not read: ten minutes of stereo at 48 kHz take 115 MB. Raises `UnreadableAudio`.
     """
+    parts: list[NDArray[np.int16]] = []
+    length, limit = 0, round(limit_seconds * rate)
+    with contextlib.closing(pieces(path, rate, channels)) as sound:
+        for piece in sound:
+            parts.append(piece)
+            length += len(piece)
+            if length >= limit:
+                break
+    if not length:
+        raise UnreadableAudio(f"`{path}` has no sound in it")
+    return np.concatenate(parts)[:limit]
+
+
+def pieces(path: str | Path, rate: int = 48_000, channels: int | None = None) -> Generator[NDArray[np.int16]]:
+    """The same, piece by piece as it is decoded, to its end: for what is played, of any length."""
     file = Path(path)
     if not file.is_file():
         what = "is a directory, not a file with sound" if file.is_dir() else "does not exist"
         raise UnreadableAudio(f"`{path}` {what}")
     try:
         with av.open(str(file), mode="r") as container:
-            sound = _decoded(container, file, rate, channels, round(limit_seconds * rate))
+            yield from _decoded(container, file, rate, channels)
     except (av.error.FFmpegError, OSError) as error:
         raise UnreadableAudio(f"`{path}` cannot be read as sound: {_reason(error)}") from error
-    if not len(sound):
-        raise UnreadableAudio(f"`{path}` has no sound in it")
-    return sound
 
 
 def write_wav(path: str | Path, samples: NDArray[np.int16], rate: int) -> None:
@@ -51,21 +64,15 @@ def write_wav(path: str | Path, samples: NDArray[np.int16], rate: int) -> None:
         file.writeframes(np.ascontiguousarray(samples, dtype="<i2").tobytes())
 
 
-def _decoded(container: InputContainer, file: Path, rate: int, channels: int | None, limit: int) -> NDArray[np.int16]:
-    """The first `limit` samples of the first audio stream."""
+def _decoded(container: InputContainer, file: Path, rate: int, channels: int | None) -> Generator[NDArray[np.int16]]:
+    """The first audio stream."""
     if not container.streams.audio:
         raise UnreadableAudio(f"`{file}` has no audio stream")
     stream = container.streams.audio[0]
     count = channels or min(2, stream.codec_context.channels or 1)
     resampler = AudioResampler(format="s16", layout=LAYOUTS[count], rate=rate)
-    parts: list[NDArray[np.int16]] = []
-    length = 0
     for frame in _resampled(container, resampler):
-        parts.append(frame.to_ndarray().astype(np.int16, copy=False).reshape(-1, count))
-        length += len(parts[-1])
-        if length >= limit:
-            break
-    return np.concatenate(parts)[:limit] if parts else np.zeros((0, count), np.int16)
+        yield frame.to_ndarray().astype(np.int16, copy=False).reshape(-1, count)
 
 
 def _resampled(container: InputContainer, resampler: AudioResampler) -> Iterator[AudioFrame]:

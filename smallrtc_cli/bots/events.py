@@ -9,8 +9,9 @@ from typing import Any, Self
 class SessionEvent:
     """One thing that happened to one session.
 
-    `event` is `offered`, `connected`, `reconnected`, `lost`, `resumed`, `failed`, `bot-failed`, `bot-ended`, `said`
-    (a line that the bot printed) or `closed`; `detail` has what belongs to it, in values that JSON can hold.
+    `event` is `offered`, `connected`, `reconnected`, `path` (what it carries), `stalled`, `flowing` (the data channel),
+    `lost`, `resumed`, `failed`, `bot-failed`, `bot-ended`, `said` (a line that the bot printed) or `closed`; `detail`
+    has what belongs to it, in values that JSON can hold.
     """
 
     event: str

@@ -22,6 +22,7 @@ from smallrtc_cli.protocol import rtvi
 from smallrtc_cli.protocol.session import CloseReason, State
 from smallrtc_cli.protocol.signalling import Answer, SmallWebRTCPatchRequest, SmallWebRTCRequest
 from smallrtc_cli.rtc.connection import SmallWebRTCConnection
+from smallrtc_cli.rtc.path import PathReport
 from smallrtc_cli.rtc.request_handler import SmallWebRTCRequestHandler
 from smallrtc_cli.rtc.stats import stats
 
@@ -191,7 +192,7 @@ class Supervisor:
 
         def on_connected(connection: SmallWebRTCConnection) -> None:
             nonlocal connected
-            self._tell(session, "reconnected" if connected else "connected", **_how(connection))
+            self._tell(session, "reconnected" if connected else "connected", **how_connected(connection))
             connected = True
 
         def on_closed(connection: SmallWebRTCConnection) -> None:
@@ -202,6 +203,11 @@ class Supervisor:
         session.connection.add_event_handler("connected", on_connected)
         session.connection.add_event_handler("lost", lambda _: self._tell(session, "lost"))
         session.connection.add_event_handler("resumed", lambda _: self._tell(session, "resumed"))
+        session.connection.add_event_handler(
+            "path", lambda c, report: self._tell(session, "path", **_carried(c, report))
+        )
+        session.connection.add_event_handler("stalled", lambda _, why: self._tell(session, "stalled", why=why))
+        session.connection.add_event_handler("flowing", lambda _: self._tell(session, "flowing"))
         session.connection.add_event_handler("closed", on_closed)
 
     def _tell(self, session: BotSession, event: str, **detail: Any) -> None:
@@ -223,7 +229,7 @@ def _shortened(line: str) -> str:
     return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
 
 
-def _how(connection: SmallWebRTCConnection) -> dict[str, Any]:
+def how_connected(connection: SmallWebRTCConnection) -> dict[str, Any]:
     """How long the connection took, and over what it runs."""
     peer = connection.peer
     detail: dict[str, Any] = {}
@@ -233,3 +239,10 @@ def _how(connection: SmallWebRTCConnection) -> dict[str, Any]:
     if pair is not None:
         detail |= {"local": pair.local_candidate.type, "remote": pair.remote_candidate.type, "protocol": "udp"}
     return detail
+
+
+def _carried(connection: SmallWebRTCConnection, report: PathReport) -> dict[str, Any]:
+    """What the path carries from here to the client, as far as that is known, and the chunk in use."""
+    path = connection.peer.path
+    detail = {"mtu": report.mtu, "limit": str(report.limit), "chunk": path.chunk if path else None}
+    return detail | {"outcome": str(report.finding.outcome), "seconds": round(report.finding.seconds, 3)}

@@ -32,3 +32,10 @@ Interface = Annotated[
 PublicIp = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="Announce this too: where a 1:1 NAT forwards from.")
 ]
+SctpChunk = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|auto",
+        help="User bytes in a chunk of the data channel; `auto` measures each path. SMALLRTC_SCTP_MAX_CHUNK_SIZE.",
+    ),
+]

@@ -92,6 +92,7 @@ def serve(
     udp_ports: network.UdpPorts = None,
     interface: network.Interface = None,
     public_ip: network.PublicIp = None,
+    sctp_chunk: network.SctpChunk = None,
     verbose: Verbose = 0,
 ) -> ExitCode:
     """Answer WebRTC offers and run a bot, with a web page to talk to it.
@@ -130,6 +131,7 @@ def serve(
                 udp_ports=udp_ports,
                 interfaces=tuple(interface or ()),
                 public_ip=public_ip,
+                sctp_chunk=sctp_chunk,
             ),
             record=record,
             json_lines=json_lines,

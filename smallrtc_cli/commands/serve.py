@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import math
 import os
 import secrets
 import signal
@@ -11,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,10 +27,11 @@ from smallrtc_cli.bots.reload import Broken, Reloaded, Reloader, ReloadOptions
 from smallrtc_cli.bots.supervisor import Supervisor
 from smallrtc_cli.commands.network import NetworkOptions
 from smallrtc_cli.commands.serve_log import ServeLog, short
-from smallrtc_cli.config import Settings
+from smallrtc_cli.config import Settings, Timing
 from smallrtc_cli.errors import ExitCode, UsageError
 from smallrtc_cli.report.live import LiveView, SessionRow
 from smallrtc_cli.report.metrics import SessionSnapshot, metrics_text
+from smallrtc_cli.report.vitals import Vitals
 from smallrtc_cli.rtc.addresses import local_interfaces
 from smallrtc_cli.rtc.request_handler import SmallWebRTCRequestHandler
 from smallrtc_cli.web.door import Door
@@ -191,7 +191,9 @@ class _Serving:
 
     def _handler_arguments(self) -> dict[str, Any]:
         options = self._options
-        settings = replace(Settings(), timing=replace(Settings().timing, connect_timeout=CONNECT_TIMEOUT))
+        settings = Settings(
+            timing=Timing(connect_timeout=CONNECT_TIMEOUT), path_mtu=options.network.path_mtu(os.environ)
+        )
         ice = options.network.ice(self._ice_servers)
         host = options.host if options.esp32 else None
         return {"esp32_mode": options.esp32, "host": host, "ice": ice, "settings": settings}
@@ -294,32 +296,18 @@ class _Serving:
 
 
 def _row(status: SessionStatus) -> SessionRow:
-    entries = list(status.report.values())
-    audio = [e for e in entries if e.get("kind") == "audio"]
-    lost = sum(e.get("packetsLost", 0) for e in audio if e["type"] == "inbound-rtp")
-    got = sum(e.get("packetsReceived", 0) for e in audio if e["type"] == "inbound-rtp")
+    vitals = Vitals.of(status.report)
     return SessionRow(
         session=short(status.id),
         state=status.state,
         seconds=status.seconds,
-        round_trip_ms=_milliseconds(entries, "remote-inbound-rtp", "roundTripTime")
-        or _milliseconds(entries, "candidate-pair", "currentRoundTripTime"),
-        loss_percent=100 * lost / (lost + got) if lost + got else None,
-        jitter_ms=_milliseconds(audio, "inbound-rtp", "jitter"),
-        level_in=_level(audio, "inbound-rtp"),
-        level_out=_level(audio, "media-source"),
+        round_trip_ms=vitals.round_trip_ms,
+        loss_percent=vitals.loss_percent,
+        jitter_ms=vitals.jitter_ms,
+        level_in=vitals.level_in,
+        level_out=vitals.level_out,
         bot=status.bot,
     )
-
-
-def _milliseconds(entries: list[Mapping[str, Any]], kind: str, name: str) -> float | None:
-    values = [e[name] * 1000 for e in entries if e["type"] == kind and name in e]
-    return max(values) if values else None
-
-
-def _level(entries: list[Mapping[str, Any]], kind: str) -> float | None:
-    values = [e["audioLevel"] for e in entries if e["type"] == kind and "audioLevel" in e]
-    return (20 * math.log10(values[0]) if values[0] > 0 else float("-inf")) if values else None
 
 
 # The terminal

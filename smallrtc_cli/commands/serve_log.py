@@ -31,6 +31,12 @@ def lines_of(event: SessionEvent, sessions_left: int) -> list[str]:
             return ["nothing is heard any more, waiting for it to come back"]
         case "resumed":
             return ["heard again"]
+        case "path":
+            return [_path(detail)]
+        case "stalled":
+            return [f"the data channel is stalled: {detail['why']}"]
+        case "flowing":
+            return ["the data channel flows again"]
         case "said":
             return [f"bot says: {detail['line']}"]
         case "bot-failed":
@@ -46,6 +52,15 @@ def _connected(detail: Mapping[str, Any], *, again: bool) -> str:
     took = f" in {detail['milliseconds']:.0f} ms" if "milliseconds" in detail else ""
     path = f" ({detail['local']} to {detail['remote']}, {detail['protocol']})" if "local" in detail else ""
     return ("back on a new path" if again else "connected") + took + path
+
+
+def _path(detail: Mapping[str, Any]) -> str:
+    if detail["mtu"] is None:
+        what = "MTU below 576" if detail["outcome"] == "below" else "the path does not tell its MTU"
+        return f"{what}, chunk {detail['chunk']}"
+    least = "at least " if detail["limit"] == "none" else ""
+    why = {"icmp": " (a router says so)", "black-hole": " (longer packets disappear)"}.get(detail["limit"], "")
+    return f"MTU {least}{detail['mtu']}{why}, chunk {detail['chunk']}"
 
 
 def _closed(detail: Mapping[str, Any], sessions_left: int) -> str:

@@ -9,13 +9,14 @@ More liberal than Pipecat in one point: an application message is any JSON objec
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isinf
-from typing import Any, Final, Literal, NoReturn, TypeAlias
+from typing import Any, Final, Literal, NoReturn, TypeAlias, cast
 
 from smallrtc_cli.errors import SmallRTCError
 
 SIGNALLING_TYPE: Final = "signalling"
+_LONGEST_PACKET: Final = 1 << 16
 RECEIVER_INDICES: Final = range(3)  # 0 microphone, 1 camera, 2 screen: the transceivers in their fixed order
 
 JSONObject: TypeAlias = dict[str, Any]
@@ -54,7 +55,30 @@ class PeerLeftMessage:
     type: Literal["peerLeft"] = "peerLeft"
 
 
-Signal: TypeAlias = TrackStatusMessage | RenegotiateMessage | PeerLeftMessage
+@dataclass(frozen=True, slots=True)
+class PathRequestMessage:
+    """Ours: say what the path carries from you to me. Others take it for an unknown signalling message, and go on."""
+
+    type: Literal["pathRequest"] = "pathRequest"
+
+
+@dataclass(frozen=True, slots=True)
+class PathReportMessage:
+    """Ours, the answer: what its sender found of the path from itself to the receiver; sizes in bytes, or None."""
+
+    chunk: int | None = None
+    "User bytes of the largest chunk of the data channel that passes."
+
+    ip_packet: int | None = None
+    refused_ip_packet: int | None = None
+    limit: str | None = None
+    "`local`, `icmp`, `black-hole` or `none`."
+
+    pieces_pass: bool | None = None
+    type: Literal["pathReport"] = "pathReport"
+
+
+Signal: TypeAlias = TrackStatusMessage | RenegotiateMessage | PeerLeftMessage | PathRequestMessage | PathReportMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +133,8 @@ def encode_signalling(message: Signal | SignallingMessage) -> str:
     fields: JSONObject = {"type": message.type}
     if isinstance(message, TrackStatusMessage):
         fields |= {"receiver_index": message.receiver_index, "enabled": message.enabled}
+    elif isinstance(message, PathReportMessage):
+        fields |= asdict(message)
     return _ENCODER.encode({"type": SIGNALLING_TYPE, "message": fields})
 
 
@@ -201,10 +227,25 @@ def _signal(message: object) -> Signal | Rejected:
             return RenegotiateMessage()
         case {"type": "peerLeft"}:
             return PeerLeftMessage()
+        case {"type": "pathRequest"}:
+            return PathRequestMessage()
+        case {"type": "pathReport"}:
+            return _path_report(cast(JSONObject, message))
         case {"type": str(other)}:
             return Rejected(f"unknown signalling message `{printable(other)}`")
         case _:
             return Rejected("the signalling message has no `type`")
+
+
+def _path_report(fields: Mapping[str, object]) -> PathReportMessage | Rejected:
+    sizes = [fields.get(name) for name in ("chunk", "ip_packet", "refused_ip_packet")]
+    limit, pieces = fields.get("limit"), fields.get("pieces_pass")
+    if not all(size is None or (type(size) is int and 0 < size < _LONGEST_PACKET) for size in sizes):
+        return Rejected("a size in `pathReport` is no number of bytes")
+    if not (limit is None or isinstance(limit, str)) or not (pieces is None or isinstance(pieces, bool)):
+        return Rejected("`pathReport` needs a text `limit` and a boolean `pieces_pass`, or null")
+    chunk, ip_packet, refused = cast(list[int | None], sizes)
+    return PathReportMessage(chunk, ip_packet, refused, printable(limit) if limit else None, pieces)
 
 
 def printable(text: str, limit: int = 60) -> str:

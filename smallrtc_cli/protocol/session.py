@@ -31,6 +31,8 @@ from smallrtc_cli.config import Limits, Timing
 from smallrtc_cli.protocol import messages
 from smallrtc_cli.protocol.messages import (
     AppMessage,
+    PathReportMessage,
+    PathRequestMessage,
     PeerLeftMessage,
     Ping,
     Rejected,
@@ -124,13 +126,25 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportPath:
+    """Tell the other side what the path carries from us to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathTold:
+    """The other side has told what the path carries from it to us."""
+
+    message: PathReportMessage
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Worth a line in the log."""
 
     sentence: str
 
 
-Effect = Report | Emit | Send | AskConsent | RequestKeyframes | Renegotiate | Redial | Close
+Effect = Report | Emit | Send | AskConsent | RequestKeyframes | Renegotiate | Redial | Close | ReportPath | PathTold
 
 _STALL = 0.5
 "Seconds by which a late `tick` shows that our own loop stood still: that is not the other side's silence."
@@ -236,6 +250,10 @@ class Session:
                 return [Renegotiate()] if self.role is Role.OFFER else []
             case PeerLeftMessage():
                 return [Close(CloseReason.PEER_LEFT)] if self.role is Role.OFFER else []
+            case PathRequestMessage():
+                return [ReportPath()]
+            case PathReportMessage() as told:
+                return [PathTold(told)]
             case AppMessage(message=message):
                 return self._deliver(Emit("app-message", (message,), size=len(payload)))
             case Rejected(reason=reason):

@@ -10,8 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-_BARS = " ▁▂▃▄▅▆▇█"
-_QUIETEST = -60.0  # dBFS: the lowest bar
+from smallrtc_cli.report.figures import duration, figure, level
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +48,13 @@ def cells(row: SessionRow) -> list[str]:
         row.session,
         row.state,
         duration(row.seconds),
-        _figure(row.round_trip_ms, "ms"),
-        _figure(row.loss_percent, "%", digits=1),
-        _figure(row.jitter_ms, "ms"),
+        figure(row.round_trip_ms, "ms"),
+        figure(row.loss_percent, "%", digits=1),
+        figure(row.jitter_ms, "ms"),
         level(row.level_in),
         level(row.level_out),
         row.bot,
     ]
-
-
-def duration(seconds: float) -> str:
-    """`0:54`, `12:03`, `1:02:03`."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def level(dbfs: float | None) -> str:
-    """A bar and a figure: `▅ −21 dB`; silence is a dot."""
-    if dbfs is None:
-        return "–"
-    if dbfs <= _QUIETEST:
-        return "·"
-    step = round((dbfs - _QUIETEST) / -_QUIETEST * (len(_BARS) - 1))
-    return f"{_BARS[max(1, min(step, len(_BARS) - 1))]} {dbfs:.0f} dB"
-
-
-def _figure(value: float | None, unit: str, digits: int = 0) -> str:
-    return "–" if value is None else f"{value:.{digits}f} {unit}"
 
 
 class LiveView:

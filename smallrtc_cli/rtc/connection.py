@@ -24,13 +24,20 @@ from smallrtc_cli.config import Limits, Settings
 from smallrtc_cli.errors import BadRequest, ConnectionEnded
 from smallrtc_cli.protocol import session as effects
 from smallrtc_cli.protocol.ice_servers import IceServerSpec
-from smallrtc_cli.protocol.messages import SIGNALLING_TYPE, PeerLeftMessage, encode_app
+from smallrtc_cli.protocol.messages import (
+    SIGNALLING_TYPE,
+    PathReportMessage,
+    PathRequestMessage,
+    PeerLeftMessage,
+    encode_app,
+)
 from smallrtc_cli.protocol.session import CloseReason, Effect, Role, Session, State
 from smallrtc_cli.protocol.signalling import Answer, IceCandidate
 from smallrtc_cli.rtc.diagnosis import Cause, Diagnosis, diagnose
 from smallrtc_cli.rtc.events import H, Handler, Inbox
 from smallrtc_cli.rtc.evidence import evidence
 from smallrtc_cli.rtc.ice import IceOptions
+from smallrtc_cli.rtc.path import PathReport
 from smallrtc_cli.rtc.peer import (
     AUDIO_TRANSCEIVER_INDEX,
     SCREEN_VIDEO_TRANSCEIVER_INDEX,
@@ -71,6 +78,9 @@ EVENTS = frozenset(
         "closed",
         "lost",
         "resumed",
+        "path",
+        "stalled",
+        "flowing",
     }
 )
 
@@ -105,8 +115,10 @@ class SmallWebRTCConnection:
     Events, by `event_handler(name)` or `add_event_handler(name, fn)`; the connection is a handler's first argument:
     `app-message` (message), `track-started` (track), `track-ended` (track), `track-status` (receiver_index, enabled),
     `new`, `connecting`, `connected`, `disconnected` (a restart: the answering side, which sends over the old peer
-    until then, tells it with the `connected` of the new one), `failed`, `closed`, and `lost`, `resumed` (nothing has
-    been heard for a while; it came back). Handlers run one after the other, in order.
+    until then, tells it with the `connected` of the new one), `failed`, `closed`; `lost`, `resumed` (nothing has been
+    heard for a while; it came back); `path` (report: what the path was found to carry), `stalled` (sentence) and
+    `flowing` (nothing of the data channel is acknowledged, though the other side lives; it is again). Handlers run one
+    after the other, in order.
     """
 
     def __init__(
@@ -154,6 +166,8 @@ class SmallWebRTCConnection:
         self._diagnosis: Diagnosis | None = None
         self._heard: FrameTap | None = None
         self._sent: Callable[[Any], None] | None = None
+        self._answering_path: asyncio.Task[None] | None = None
+        self._far_path: asyncio.Future[PathReportMessage] | None = None
         self.dialing: DialingSide | None = None
         self.on_rekeyed: Callable[[str, str], None] | None = None
         "Called with the old and the new `pc_id` when a restart changes it."
@@ -453,12 +467,59 @@ class SmallWebRTCConnection:
         """Dialing side: tell the server that a track (0 microphone, 1 camera, 2 screen) is on or off."""
         self._perform(self._session.set_enabled(index, enabled))
 
-    def listen_in(self, heard: FrameTap, said: FrameTap, sent: Callable[[Any], None]) -> None:
+    def listen_in(self, heard: FrameTap, said: FrameTap, sent: Callable[[Any], None] | None = None) -> None:
         """Have a recording see the sound that the bot reads and plays, and the messages that it sends."""
         self._heard, self._sent = heard, sent
         self._slots[AUDIO_TRANSCEIVER_INDEX].tap = said
         if AUDIO_TRANSCEIVER_INDEX in self._tracks:
             self._tracks[AUDIO_TRANSCEIVER_INDEX].tap = heard
+
+    # The path
+
+    async def probe_path(self) -> PathReport:
+        """See anew what the path carries from here to the other side; raises `ConnectionEnded`.
+
+        The chunks of the data channel have that size from then on, unless the settings fix another one.
+        """
+        if self._peer is None or self._peer.path is None:
+            raise ConnectionEnded(f"{self.name} has no data channel")
+        return await self._peer.path.probe()
+
+    async def far_path(self) -> PathReportMessage | None:
+        """Ask the other side what the path carries from it to here; None when it does not say (it is not smallrtc)."""
+        if self._far_path is None:
+            self._far_path = asyncio.get_running_loop().create_future()
+            self._perform(self._session.send_signalling(PathRequestMessage()))
+        told = self._far_path
+        try:
+            async with asyncio.timeout(self.settings.path_mtu.far_side_timeout):
+                return await asyncio.shield(told)
+        except TimeoutError:
+            return None
+        finally:
+            if self._far_path is told:
+                self._far_path = None
+
+    def _path_told(self, message: PathReportMessage) -> None:
+        if self._far_path is not None and not self._far_path.done():
+            self._far_path.set_result(message)
+
+    def _answer_path(self) -> None:
+        """One question at a time; what comes meanwhile has the same answer."""
+        if self._answering_path is None or self._answering_path.done():
+            self._answering_path = asyncio.create_task(self._tell_path())
+            self._tasks.add(self._answering_path)
+            self._answering_path.add_done_callback(self._tasks.discard)
+
+    async def _tell_path(self) -> None:
+        try:
+            report = await self.probe_path()
+        except ConnectionEnded:
+            return
+        told = PathReportMessage(
+            report.chunk, report.ip_packet, report.refused_ip_packet, str(report.limit), report.pieces_pass
+        )
+        self._perform(self._session.send_signalling(told))
 
     # Tracks
 
@@ -495,10 +556,14 @@ class SmallWebRTCConnection:
 
     async def next_audio_track(self, after: SmallWebRTCTrack | None) -> SmallWebRTCTrack | None:
         """The microphone's track, another one than `after`, as soon as there is one; None when all is over."""
+        return await self.next_track(AUDIO_TRANSCEIVER_INDEX, after)
+
+    async def next_track(self, index: int, after: SmallWebRTCTrack | None) -> SmallWebRTCTrack | None:
+        """The track of a transceiver, another one than `after`, as soon as there is one; None when all is over."""
 
         def present() -> SmallWebRTCTrack | None:
-            receiver = self._peer.receiver(AUDIO_TRANSCEIVER_INDEX) if self._peer else None
-            track = self.audio_input_track() if receiver else None
+            receiver = self._peer.receiver(index) if self._peer else None
+            track = self.input_track(index) if receiver else None
             return None if track is after else track
 
         await self.wait_for(lambda: self._session.state is State.CLOSED or present() is not None)
@@ -554,6 +619,22 @@ class SmallWebRTCConnection:
         if self.dialing is not None:
             self.dialing.candidate_found(peer, candidate)
 
+    def path_found(self, peer: Peer, report: PathReport) -> None:
+        if peer is self._peer:
+            logger.debug("%s: %s", self.name, report)
+            self._inbox.put("path", report)
+            self._tell_changed()
+
+    def channel_stalled(self, peer: Peer, sentence: str) -> None:
+        if peer is self._peer:
+            logger.warning("%s: the data channel is stalled: %s", self.name, sentence)
+            self._inbox.put("stalled", sentence)
+
+    def channel_flows(self, peer: Peer) -> None:
+        if peer is self._peer:
+            logger.info("%s: the data channel flows again", self.name)
+            self._inbox.put("flowing")
+
     # The shell
 
     def _perform(self, todo: list[Effect]) -> None:
@@ -576,10 +657,8 @@ class SmallWebRTCConnection:
                 self.peer.send(text)
             case effects.Report(sentence=sentence):
                 logger.warning("%s: %s", self.name, sentence)
-            case effects.AskConsent():
-                self._ask_consent()
-            case effects.RequestKeyframes():
-                self._own(self.peer.request_keyframes())
+            case effects.AskConsent() | effects.RequestKeyframes() | effects.ReportPath() | effects.PathTold():
+                self._converse(effect)
             case effects.Close(reason=reason):
                 self._explain(reason)
                 self._own(self.close(reason))
@@ -604,10 +683,19 @@ class SmallWebRTCConnection:
         else:
             self.dialing.renegotiate()
 
-    def _ask_consent(self) -> None:
-        agent = self.peer.agent
-        if agent is not None:
-            self._own(agent.ask_consent())
+    def _converse(
+        self, effect: effects.AskConsent | effects.RequestKeyframes | effects.ReportPath | effects.PathTold
+    ) -> None:
+        match effect:
+            case effects.AskConsent():
+                if self.peer.agent is not None:
+                    self._own(self.peer.agent.ask_consent())
+            case effects.RequestKeyframes():
+                self._own(self.peer.request_keyframes())
+            case effects.ReportPath():
+                self._answer_path()
+            case effects.PathTold(message=message):
+                self._path_told(message)
 
     def _set_timer(self) -> None:
         deadline = self._session.deadline

@@ -6,7 +6,7 @@ It knows nothing of bots, sessions or reconnects: a conversation may go through 
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,8 +23,9 @@ from aiortc import (
 from aiortc.sdp import candidate_from_sdp
 
 from smallrtc_cli.config import Settings
-from smallrtc_cli.errors import BadRequest, CouldNotConnect, MessageTooLarge, UsageError
+from smallrtc_cli.errors import BadRequest, CouldNotConnect, MessageTooLarge, UnusableAnswer, UsageError
 from smallrtc_cli.protocol.candidates import parse_candidate
+from smallrtc_cli.protocol.packet_sizes import CAUTIOUS_MTU, Layers
 from smallrtc_cli.protocol.rewriting import (
     without_bad_candidates,
     without_end_of_candidates,
@@ -34,7 +35,9 @@ from smallrtc_cli.protocol.sdp import check_offer, max_message_size
 from smallrtc_cli.protocol.session import CloseReason
 from smallrtc_cli.protocol.signalling import IceCandidate
 from smallrtc_cli.rtc import aiortc_internals
+from smallrtc_cli.rtc.channel_path import ChannelPath
 from smallrtc_cli.rtc.ice import IceAgent, IceOptions
+from smallrtc_cli.rtc.path import PathReport
 from smallrtc_cli.rtc.tracks import Slot
 
 logger = logging.getLogger(__name__)
@@ -83,6 +86,9 @@ class PeerListener(Protocol):
     def message_received(self, peer: "Peer", payload: str | bytes) -> None: ...
     def track_started(self, peer: "Peer", index: int) -> None: ...
     def candidate_found(self, peer: "Peer", candidate: Candidate | None) -> None: ...
+    def path_found(self, peer: "Peer", report: PathReport) -> None: ...
+    def channel_stalled(self, peer: "Peer", sentence: str) -> None: ...
+    def channel_flows(self, peer: "Peer") -> None: ...
 
 
 @dataclass(slots=True)
@@ -131,6 +137,8 @@ class Peer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
         self._waiters: set[asyncio.Event] = set()
+        self._path: ChannelPath | None = None
+        self._payload_limits: dict[int, Callable[[int], None]] = {}
         self.pc.on("connectionstatechange", self._connection_state_changed)
         self.pc.on("iceconnectionstatechange", self._ice_state_changed)
         self.pc.on("datachannel", self._use_channel)
@@ -184,11 +192,11 @@ class Peer:
         return without_end_of_candidates(sdp) if agent and agent.trickling else sdp
 
     async def accept(self, sdp: str) -> None:
-        """Apply the answer to our offer; raises `CouldNotConnect`."""
-        await self._apply(sdp, "answer", CouldNotConnect)
+        """Apply the answer to our offer; raises `UnusableAnswer`."""
+        await self._apply(sdp, "answer", UnusableAnswer)
         self._described(sdp)
 
-    async def _apply(self, sdp: str, kind: str, error_class: type[BadRequest] | type[CouldNotConnect]) -> None:
+    async def _apply(self, sdp: str, kind: str, error_class: type[BadRequest] | type[UnusableAnswer]) -> None:
         try:
             await self.pc.setRemoteDescription(RTCSessionDescription(sdp=sdp, type=kind))
         except Exception as error:
@@ -202,6 +210,7 @@ class Peer:
 
     def _described(self, remote: str) -> None:
         self._max_message_size = max_message_size(remote)
+        self._limit_payloads()
         if self.stages.described is None:
             self.stages.described = asyncio.get_running_loop().time()
 
@@ -313,6 +322,45 @@ class Peer:
             if transceiver.kind == "video":
                 await aiortc_internals.request_keyframe(transceiver.receiver)
 
+    def _limit_payloads(self) -> None:
+        """Video, too, leaves in packets that fit: the cautious size, until the path is known."""
+        cautious = Layers(family=6, relay="udp").video_payload(CAUTIOUS_MTU)
+        for index, transceiver in enumerate(self.pc.getTransceivers()):
+            if transceiver.kind == "video" and index not in self._payload_limits:
+                change = aiortc_internals.limit_payload(transceiver, cautious)
+                if change is not None:
+                    self._payload_limits[index] = change
+
+    # The path
+
+    @property
+    def path(self) -> ChannelPath | None:
+        """What the data channel's packets obey; None before a channel was open."""
+        return self._path
+
+    def path_found(self, report: PathReport) -> None:
+        for change in self._payload_limits.values():
+            if report.ip_packet is not None:
+                change(report.layers.video_payload(report.ip_packet))
+        self._listener.path_found(self, report)
+
+    def stalled(self, sentence: str) -> None:
+        self._listener.channel_stalled(self, sentence)
+
+    def flowing(self) -> None:
+        self._listener.channel_flows(self)
+
+    def _see_path(self) -> None:
+        agent, association = self.agent, self.pc.association
+        if agent is None or association is None or self._closing is not None:
+            return
+        if self._path is None:
+            self._path = ChannelPath(agent, association, self._settings.path_mtu, self, self._put)
+        try:
+            self._path.open()
+        except OSError as error:
+            logger.debug("the path was not looked at: %s", error)
+
     # The data channel
 
     def _use_channel(self, channel: RTCDataChannel) -> None:
@@ -332,6 +380,7 @@ class Peer:
         self.counts.opened += 1
         if self.stages.channel is None:
             self.stages.channel = asyncio.get_running_loop().time()
+        self._see_path()
         self._listener.channel_opened(self)
 
     @property
@@ -360,16 +409,27 @@ class Peer:
     def send(self, text: str) -> None:
         """Put a text on the open channel; it is dropped when there is none."""
         if self._channel is not None and self._channel.readyState == "open":
+            if self._path is not None:
+                self._path.send(text)
+            else:
+                self._put(text)
+
+    def _put(self, text: str) -> None:
+        if self._channel is not None and self._channel.readyState == "open":
             self._channel.send(text)
             self.counts.messages_sent += 1
             self.counts.bytes_sent += _size(text)
 
     async def wait_writable(self) -> None:
         """Wait while more than the limit is buffered in the channel."""
-        while self._channel is not None and self._channel.bufferedAmount > self._settings.limits.buffered:
+        while self._channel is not None and self._buffered() > self._settings.limits.buffered:
             self._writable.clear()
             self._waiters.add(self._writable)
             await self._writable.wait()
+
+    def _buffered(self) -> int:
+        held = self._path.held if self._path is not None else 0
+        return held + (self._channel.bufferedAmount if self._channel is not None else 0)
 
     def _wake_waiters(self) -> None:
         """Nothing that waits for the channel can come to its end any more."""
@@ -384,13 +444,13 @@ class Peer:
 
     async def drain(self, timeout: float) -> bool:
         """Wait until everything sent has been acknowledged; False when that took longer than `timeout`."""
-        sctp = self.pc.sctp
-        if sctp is None or self._channel is None or not aiortc_internals.unacknowledged(sctp):
+        sctp, association = self.pc.sctp, self.pc.association
+        if self._path is not None:
+            self._path.release()
+        if sctp is None or association is None or self._channel is None or not aiortc_internals.unacknowledged(sctp):
             return True
         done = asyncio.Event()
-        stop = aiortc_internals.on_acknowledgement(
-            sctp, lambda: None if aiortc_internals.unacknowledged(sctp) else done.set()
-        )
+        stop = association.on_acknowledgement(lambda: None if aiortc_internals.unacknowledged(sctp) else done.set())
         self._waiters.add(done)
         try:
             async with asyncio.timeout(timeout):
@@ -443,6 +503,8 @@ class Peer:
 
     async def _close(self) -> None:
         self._wake_waiters()
+        if self._path is not None:
+            self._path.close()
         for task in self._tasks:
             task.cancel()
         for transceiver in self.pc.getTransceivers():

@@ -4,12 +4,9 @@ A question is a function that asks once, and raises when there is no answer; who
 agent's to decide (`ice`).
 """
 
-import asyncio
-import contextlib
 import logging
 import re
 import socket
-import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +17,7 @@ from aioice.ice import StunProtocol, relayed_candidate
 from smallrtc_cli.errors import UsageError
 from smallrtc_cli.protocol.signalling import IceServerSpec
 from smallrtc_cli.rtc.addresses import is_literal
+from smallrtc_cli.rtc.lookup import on_thread
 from smallrtc_cli.rtc.sockets import COMPONENT, CheckSocket
 
 logger = logging.getLogger(__name__)
@@ -135,25 +133,4 @@ async def resolve(host: str, port: int) -> tuple[str, int]:
     """The IPv4 address of a name. A resolver that hangs holds up neither the loop nor the end of the process."""
     if is_literal(host):
         return host, port
-    loop = asyncio.get_running_loop()
-    found: asyncio.Future[tuple[str, int]] = loop.create_future()
-
-    def settle(address: str | None, error: OSError | None) -> None:
-        if found.done():
-            return
-        if address is not None:
-            found.set_result((address, port))
-        else:
-            found.set_exception(error or OSError(f"{host} has no IPv4 address"))
-
-    def look_up() -> None:
-        address, error = None, None
-        try:
-            address = socket.gethostbyname(host)
-        except OSError as failure:
-            error = failure
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, address, error)
-
-    threading.Thread(target=look_up, name=f"resolve {host}", daemon=True).start()
-    return await found
+    return await on_thread(lambda: socket.gethostbyname(host), f"resolve {host}"), port

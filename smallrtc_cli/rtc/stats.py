@@ -189,7 +189,7 @@ def _channel(peer: Peer) -> Iterable[Entry]:
     yield {"id": "peer-connection", "type": "peer-connection", **totals}
     if peer.channel is None:
         return
-    yield {
+    yield _size(peer) | {
         "id": "data-channel",
         "type": "data-channel",
         "label": peer.channel.label,
@@ -201,3 +201,16 @@ def _channel(peer: Peer) -> Iterable[Entry]:
         "messagesReceived": counts.messages_received,
         "bytesReceived": counts.bytes_received,
     }
+
+
+def _size(peer: Peer) -> Entry:
+    """Ours, beside W3C's: the chunks of the data channel, and the path below it."""
+    path = peer.path
+    if path is None:
+        return {}
+    entry = {"chunkSize": path.chunk, "chunkSizedBy": str(path.sized_by), "stalled": path.stalled}
+    entry |= {"pathProbesSent": path.probes, "timesResent": path.resent}
+    if path.report is not None:
+        found = {"pathMtu": path.report.mtu, "pathLimit": str(path.report.limit)}
+        entry |= {name: value for name, value in found.items() if value is not None}
+    return entry

@@ -8,6 +8,7 @@ This file and `aiortc_internals` are the seam behind which aiortc's own sender a
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import av
 from aiortc import MediaStreamTrack, RTCRtpReceiver
 from aiortc.mediastreams import MediaStreamError
 
+from smallrtc_cli.audio.live import LiveSound
 from smallrtc_cli.audio.pcm import BYTES_PER_SAMPLE, Converter, FrameClock, PlayoutQueue, to_av_frame
 from smallrtc_cli.config import InboundAudio, OutboundAudio
 from smallrtc_cli.rtc import aiortc_internals
@@ -289,17 +291,20 @@ class BotAudioTrack(MediaStreamTrack):
 
     Where nobody sends (a peer connection is being replaced), time goes on all the same: a writer is never held
     up by a peer that is gone.
+
+    With `live`, what is written is sound of now and leaves at its writer's pace: see `LiveSound`. No write waits then.
     """
 
     kind = "audio"
 
-    def __init__(self, channels: int = 1, settings: OutboundAudio | None = None) -> None:
+    def __init__(self, channels: int = 1, settings: OutboundAudio | None = None, *, live: bool = False) -> None:
         super().__init__()
         self._settings = settings or OutboundAudio()
         self._channels = channels
         self._samples = round(self._settings.frame * self._settings.rate)
         self._silence = bytes(self._samples * channels * BYTES_PER_SAMPLE)
-        self._queue = PlayoutQueue(channels, self._settings)
+        self._live = LiveSound(channels, self._settings) if live else None
+        self._queue = self._live.queue if self._live else PlayoutQueue(channels, self._settings)
         self._clock = FrameClock(self._settings)
         self._taken = asyncio.Event()
         self._written = asyncio.Event()
@@ -322,6 +327,11 @@ class BotAudioTrack(MediaStreamTrack):
     def queued_seconds(self) -> float:
         return self._queue.seconds
 
+    @property
+    def live_dropped(self) -> int:
+        """Samples of live sound that were never sent."""
+        return self._live.dropped if self._live else 0
+
     async def write(self, audio: bytes) -> None:
         """Queue sound in the track's format; returns when no more than the look-ahead is still to be played.
 
@@ -329,6 +339,11 @@ class BotAudioTrack(MediaStreamTrack):
         """
         if self.readyState != "live":
             await self._as_if_played(audio)
+            return
+        if self._live is not None:
+            self._live.put(audio)
+            self._written.set()
+            await asyncio.sleep(0)  # a writer that writes without end shares the loop
             return
         generation = self._generation
         async with self._writing:
@@ -381,25 +396,42 @@ class BotAudioTrack(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         loop = asyncio.get_running_loop()
-        tick = self._clock.next(loop.time())
         self._listeners += 1
         try:
-            await asyncio.sleep(max(0.0, tick.due - loop.time()))
-            if self._speaking:
-                await self._wait_for_more()
+            audio, position = await (self._paced() if self._live is None else self._flow(self._live))
         finally:
             self._listeners -= 1
-        audio = self._queue.take(self._samples)
-        self._speaking = len(audio) == len(self._silence)
         self._last_taken = loop.time()
         self._tell_taken()
-        if len(audio) < len(self._silence):
-            self.underruns += bool(audio)
-            audio += self._silence[len(audio) :]
-        position = tick.index * self._samples
         if self.tap is not None:
             self.tap(audio, position, self._last_taken)
         return to_av_frame(audio, self._settings.rate, self._channels, position)
+
+    async def _paced(self) -> tuple[bytes, int]:
+        """What was written, or silence, when our clock says so; with its position."""
+        loop = asyncio.get_running_loop()
+        tick = self._clock.next(loop.time())
+        await asyncio.sleep(max(0.0, tick.due - loop.time()))
+        if self._speaking:
+            await self._wait_for_more()
+        audio = self._queue.take(self._samples)
+        self._speaking = len(audio) == len(self._silence)
+        if not self._speaking:
+            self.underruns += bool(audio)
+            audio += self._silence[len(audio) :]
+        return audio, tick.index * self._samples
+
+    async def _flow(self, sound: LiveSound) -> tuple[bytes, int]:
+        """What was written, as soon as it is enough for a frame, or silence where nothing comes; with its position."""
+        loop = asyncio.get_running_loop()
+        while (frame := sound.take(loop.time())) is None:
+            self._written.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(sound.due(loop.time())):
+                    await self._written.wait()
+            if self.readyState != "live":
+                raise MediaStreamError
+        return frame
 
     async def _wait_for_more(self) -> None:
         """Give a bot that speaks as it hears, or whose next piece is late, a moment: late sound beats silence."""

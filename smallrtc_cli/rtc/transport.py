@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from aiortc.mediastreams import MediaStreamError
+from av import VideoFrame
 
 from smallrtc_cli.audio.pcm import (
     AudioRawFrame,
@@ -27,6 +28,7 @@ from smallrtc_cli.rtc.connection import SmallWebRTCConnection
 from smallrtc_cli.rtc.events import H, Handler, Inbox
 from smallrtc_cli.rtc.tracks import BotAudioTrack, SmallWebRTCTrack, Tap
 from smallrtc_cli.rtc.video import BotVideoTrack, OutputImageRawFrame
+from smallrtc_cli.rtc.video_input import VideoInput
 
 EVENTS = frozenset(
     {
@@ -66,6 +68,9 @@ class TransportParams:
     "Hz of plain bytes given to `write`; None: 24000. Frames carry their own rate."
 
     audio_out_channels: int = 1
+    audio_out_live: bool = False
+    "What is written is sound of now, as from a microphone: it leaves at once, and `write` never waits."
+
     video_in_enabled: bool = False
     video_out_enabled: bool = False
 
@@ -243,7 +248,7 @@ class SmallWebRTCTransport:
             raise NotEnabled("the bot plays sound without it", hint="set `TransportParams(audio_out_enabled=True)`")
         if self._output is None:
             channels = self.params.audio_out_channels
-            track = BotAudioTrack(channels, self.connection.settings.outbound_audio)
+            track = BotAudioTrack(channels, self.connection.settings.outbound_audio, live=self.params.audio_out_live)
             if self.connection.state is State.CLOSED:
                 track.stop()
             self.connection.replace_audio_track(track)
@@ -255,8 +260,11 @@ class SmallWebRTCTransport:
         """Pipecat's name for `output().write`."""
         await self.output().write(frame)
 
-    async def send_image(self, frame: OutputImageRawFrame) -> None:
-        """Show a picture from now on; needs `video_out_enabled`. Raises `WrongPicture`, and the next one plays."""
+    async def send_image(self, frame: OutputImageRawFrame | VideoFrame) -> None:
+        """Show a picture from now on; needs `video_out_enabled`. Raises `WrongPicture`, and the next one plays.
+
+        It may be a libav frame, too, of an even size: what is decoded elsewhere needs no conversion here.
+        """
         if not self.params.video_out_enabled:
             raise NotEnabled("the bot shows a picture without it", hint="set `TransportParams(video_out_enabled=True)`")
         await self.start()
@@ -265,11 +273,22 @@ class SmallWebRTCTransport:
             self.connection.replace_video_track(self._video)
         self._video.show(frame)
 
+    def hide_image(self) -> None:
+        """Show nothing, until the next picture."""
+        if self._video is not None:
+            self._video.hide()
+
     def video_input(self) -> SmallWebRTCTrack | None:
         """The client's camera track, if there is one; needs `video_in_enabled`."""
         if not self.params.video_in_enabled:
             raise NotEnabled("the bot reads pictures without it", hint="set `TransportParams(video_in_enabled=True)`")
         return self.connection.video_input_track()
+
+    def images(self) -> VideoInput:
+        """The client's pictures as they come, over restarts; needs `video_in_enabled`."""
+        if not self.params.video_in_enabled:
+            raise NotEnabled("the bot reads pictures without it", hint="set `TransportParams(video_in_enabled=True)`")
+        return VideoInput(self)
 
     # Messages
 

@@ -53,10 +53,10 @@ class Link:
         if session is not None:
             await session.close()
 
-    async def request(self, method: str, url: URL, body: JSONObject) -> Reply:
+    async def request(self, method: str, url: URL, body: JSONObject | None = None) -> Reply:
         """Send it, follow what may be followed; raises `ServerUnreachable`, or `OfferRefused` for status 300 and up."""
         self._require_one_credential(url)
-        payload = encode_app(body).encode()
+        payload = b"" if body is None else encode_app(body).encode()
         for _ in range(MOST_REDIRECTS + 1):
             reply = await self._attempt(method, url, payload)
             self._answered = True

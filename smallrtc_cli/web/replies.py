@@ -22,7 +22,6 @@ _REFUSAL_CURES: Final = {
     403: "does the server allow this host name and this origin?",
     404: UnusableAnswer.hint,
     405: UnusableAnswer.hint,
-    500: "the server's own log may say more",
 }
 
 _HEAD: Final = 4096  # bytes of a page in which its title is looked for

@@ -5,7 +5,7 @@ server has no `/start`, offers go to `/api/offer` at once.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
@@ -51,6 +51,8 @@ class SessionExchange:
     def __init__(self, target: Target, link: Link, body: Any, session: HttpExchange) -> None:
         self._target, self._link, self._body = target, link, body
         self._session = session
+        self.on_begun_anew: Callable[[], object] | None = None
+        "Called when the server had forgotten the session, and another one has begun."
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,7 +77,10 @@ class SessionExchange:
             if error.status != _FORGOTTEN or request.pc_id is None:
                 raise
         self._session, _ = await _opened(self._target, self._link, self._body)
-        return await self._session.offer(replace(request, pc_id=None, restart_pc=False))
+        answer = await self._session.offer(replace(request, pc_id=None, restart_pc=False))
+        if self.on_begun_anew is not None:
+            self.on_begun_anew()
+        return answer
 
     async def candidates(self, request: SmallWebRTCPatchRequest) -> None:
         """As `HttpExchange.candidates`."""

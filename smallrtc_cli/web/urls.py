@@ -22,6 +22,7 @@ from smallrtc_cli.protocol.messages import printable
 
 OFFER_PATH: Final = "/api/offer"
 START_PATH: Final = "/start"
+STATUS_PATH: Final = "/status"
 
 _SESSION = re.compile(r"/sessions/([^/]+)$")
 _PAGE: Final = "/client"
@@ -61,6 +62,12 @@ def session_url(start: URL, session_id: str) -> URL:
     """Where the offers of a session go: `/start` in the URL gives way to it, as in Pipecat's client."""
     base = start.raw_path.rstrip("/").removesuffix(START_PATH)
     return _at(start, f"{base}/sessions/{quote(session_id, safe='')}{OFFER_PATH}")
+
+
+def status_url(target: Target) -> URL:
+    """Where a server of ours, or Pipecat's runner, tells what it is."""
+    base = target.offer.raw_path.removesuffix(OFFER_PATH)
+    return _at(target.offer, _SESSION.sub("", base) + STATUS_PATH)
 
 
 def place(url: URL) -> str:

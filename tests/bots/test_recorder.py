@@ -13,7 +13,7 @@ from calls import until
 
 from smallrtc_cli.audio.pcm import to_av_frame
 from smallrtc_cli.audio.signals import tone
-from smallrtc_cli.bots import recorder as module
+from smallrtc_cli.bots import stereo_recording as module
 from smallrtc_cli.bots.events import SessionEvent
 from smallrtc_cli.bots.recorder import Recorder, record_new, require_folder
 from smallrtc_cli.bots.supervisor import BotSession
@@ -112,7 +112,7 @@ async def test_messages_of_both_sides_are_kept_in_order_with_their_time(record, 
 
 
 async def test_the_files_can_be_read_while_the_call_goes_on(record, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_DELAY", 0.05)
+    monkeypatch.setattr(module, "_BEHIND", 0.05)
     connection, _ = record()
     for frame in frames(-20.0):
         connection.heard(frame)
@@ -153,25 +153,21 @@ async def test_after_the_end_nothing_more_is_written(record, tmp_path):
 class Full:
     """A disk without room, in the place of a file."""
 
-    def writeframes(self, samples):
+    def write(self, sound):
         raise OSError(28, "No space left on device")
-
-    write = writeframes
-
-    def flush(self):
-        pass
 
     def close(self):
-        raise OSError(28, "No space left on device")
+        pass
 
 
-@pytest.mark.parametrize("file", ["_wave", "_messages"])
+@pytest.mark.parametrize("file", ["sound", "messages"])
 async def test_a_full_disk_ends_the_recording_with_one_warning_and_not_the_call(record, monkeypatch, caplog, file):
-    monkeypatch.setattr(module, "_DELAY", 0.01)
+    monkeypatch.setattr(module, "_BEHIND", 0.01)
     monkeypatch.setattr(logging.getLogger("smallrtc_cli"), "propagate", True)
     connection, recorder = record()
-    getattr(recorder, file).close()
-    setattr(recorder, file, Full())
+    holder, name = (recorder._sound, "_out") if file == "sound" else (recorder, "_messages")
+    getattr(holder, name).close()
+    setattr(holder, name, Full())
     connection.sent({"n": 1})
     await until(lambda: caplog.records)
     connection.sent({"n": 2})

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from smallrtc_cli.protocol.messages import (
     AppMessage,
     MalformedJSON,
+    PathReportMessage,
+    PathRequestMessage,
     PeerLeftMessage,
     Ping,
     Rejected,
@@ -31,6 +33,9 @@ SIGNALS = [
     TrackStatusMessage(2, False),
     RenegotiateMessage(),
     PeerLeftMessage(),
+    PathRequestMessage(),
+    PathReportMessage(),
+    PathReportMessage(1184, 1277, 1281, "black-hole", False),
 ]
 
 JSON_VALUES = st.recursive(
@@ -62,6 +67,23 @@ def test_the_envelope_is_pipecats():
         "type": "signalling",
         "message": {"type": "trackStatus", "receiver_index": 1, "enabled": False},
     }
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"chunk": -1}, "no number of bytes"),
+        ({"chunk": 1.5}, "no number of bytes"),
+        ({"ip_packet": True}, "no number of bytes"),
+        ({"refused_ip_packet": "1281"}, "no number of bytes"),
+        ({"ip_packet": 1 << 40}, "no number of bytes"),
+        ({"limit": ["icmp"]}, "needs a text `limit`"),
+        ({"pieces_pass": "no"}, "needs a text `limit`"),
+    ],
+)
+def test_a_path_report_with_nonsense_in_it_is_rejected(fields, reason):
+    text = json.dumps({"type": "signalling", "message": {"type": "pathReport", **fields}})
+    assert reason in decode(text).reason
 
 
 @pytest.mark.parametrize(

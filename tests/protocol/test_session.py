@@ -10,6 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from smallrtc_cli.config import Limits, Timing
 from smallrtc_cli.protocol.messages import (
+    PathReportMessage,
+    PathRequestMessage,
     PeerLeftMessage,
     RenegotiateMessage,
     TrackStatusMessage,
@@ -21,9 +23,11 @@ from smallrtc_cli.protocol.session import (
     Close,
     CloseReason,
     Emit,
+    PathTold,
     Redial,
     Renegotiate,
     Report,
+    ReportPath,
     RequestKeyframes,
     Role,
     Send,
@@ -478,6 +482,13 @@ DOCUMENTED = {
     (State.LOST, State.CONNECTING),
     (State.CONNECTING, State.LOST),  # the dialing side, whose new peer broke too
 }
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_the_other_side_may_ask_what_the_path_carries_and_tell_it(role):
+    session, told = _connected(role), PathReportMessage(1184, 1277, 1281, "icmp", True)
+    assert session.received(encode_signalling(PathRequestMessage())) == [ReportPath()]
+    assert session.received(encode_signalling(told)) == [PathTold(told)]
 
 
 class Conversation(RuleBasedStateMachine):

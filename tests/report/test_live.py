@@ -6,7 +6,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from smallrtc_cli.report.live import LiveView, SessionRow, cells, duration, level, sessions_table
+from smallrtc_cli.report.live import LiveView, SessionRow, cells, sessions_table
 
 ROW = SessionRow("a3f9", "connected", 54.9, 12.4, 0.2, 3.0, -21.2, -18.0, "running")
 
@@ -15,35 +15,6 @@ def text(renderable, width=100):
     console = Console(file=io.StringIO(), width=width)
     console.print(renderable)
     return console.file.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0, "0:00"), (54.9, "0:54"), (723, "12:03"), (3723, "1:02:03"), (360_000, "100:00:00")]
-)
-def test_a_duration_is_what_a_clock_shows(seconds, words):
-    assert duration(seconds) == words
-
-
-@pytest.mark.parametrize(
-    ("dbfs", "words"),
-    [
-        (None, "–"),
-        (float("-inf"), "·"),
-        (-60.0, "·"),
-        (-59.9, "▁ -60 dB"),
-        (-30.0, "▄ -30 dB"),
-        (0.0, "█ 0 dB"),
-        (3.0, "█ 3 dB"),
-    ],
-)
-def test_a_level_is_a_bar_and_a_figure_and_silence_a_dot(dbfs, words):
-    assert level(dbfs) == words
-
-
-def test_the_louder_the_higher():
-    bars = [level(float(dbfs))[0] for dbfs in range(-59, 1)]
-    assert bars == sorted(bars)
-    assert len(set(bars)) == 8
 
 
 def test_every_figure_of_a_row_has_its_unit():

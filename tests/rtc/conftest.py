@@ -1,11 +1,10 @@
 """Fixtures for ICE: STUN in this process, one that says nothing, and coturn beside it; agents that are closed."""
 
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ice_services import MAPPED, Coturn, StunService, self_made_certificate
+from ice_services import MAPPED, Coturn, StunService, needs_coturn, self_made_certificate
 from ice_services import coturn as running_coturn
 from ice_services import stun_service as running_stun_service
 
@@ -49,15 +48,10 @@ def certificate(tmp_path_factory) -> tuple[Path, Path]:
     return self_made_certificate(tmp_path_factory.mktemp("certificate"))
 
 
-def _needs_coturn() -> None:
-    if shutil.which("turnserver") is None:
-        pytest.skip("needs coturn (Debian's `coturn`)")
-
-
 @pytest.fixture(scope="session")
 def coturn(tmp_path_factory, certificate) -> Iterator[Coturn]:
     """A TURN server that all tests share."""
-    _needs_coturn()
+    needs_coturn()
     with running_coturn(tmp_path_factory.mktemp("coturn"), certificate) as server:
         yield server
 
@@ -65,6 +59,6 @@ def coturn(tmp_path_factory, certificate) -> Iterator[Coturn]:
 @pytest.fixture
 def mortal_coturn(tmp_path, certificate) -> Iterator[Coturn]:
     """A TURN server that a test may stop."""
-    _needs_coturn()
+    needs_coturn()
     with running_coturn(tmp_path, certificate) as server:
         yield server

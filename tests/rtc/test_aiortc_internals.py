@@ -1,9 +1,6 @@
 """A canary for each private name of aiortc and aioice that `aiortc_internals` touches: a name here says what moved."""
 
 import asyncio
-import contextlib
-import re
-from collections.abc import AsyncIterator
 from fractions import Fraction
 
 import pytest
@@ -11,11 +8,6 @@ from aioice.ice import CandidatePair, StunProtocol
 from aioice.turn import TurnClientUdpProtocol, TurnTransport
 from aiortc import (
     AudioStreamTrack,
-    MediaStreamTrack,
-    RTCBundlePolicy,
-    RTCConfiguration,
-    RTCPeerConnection,
-    RTCSessionDescription,
     VideoStreamTrack,
 )
 from aiortc.jitterbuffer import JitterBuffer
@@ -24,42 +16,12 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtp import RtpPacket
 from av import AudioFrame
 from calls import until
+from peer_connections import call, peer_connection
 
 from smallrtc_cli.rtc import aiortc_internals as internals
 from smallrtc_cli.rtc.ice import IceAgent
 
 pytestmark = pytest.mark.usefixtures("loopback_only")
-
-
-def peer_connection() -> internals.PeerConnection:
-    configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-    return internals.PeerConnection(configuration, IceAgent)
-
-
-async def negotiate(one: RTCPeerConnection, other: RTCPeerConnection, message_size: int = 262_144) -> None:
-    await one.setLocalDescription(await one.createOffer())
-    sdp = re.sub("(?<=a=max-message-size:)[0-9]+", str(message_size), one.localDescription.sdp)
-    await other.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
-    await other.setLocalDescription(await other.createAnswer())
-    await one.setRemoteDescription(other.localDescription)
-
-
-@contextlib.asynccontextmanager
-async def call(
-    *tracks: MediaStreamTrack, channel: bool = True, message_size: int = 262_144
-) -> AsyncIterator[tuple[internals.PeerConnection, internals.PeerConnection]]:
-    """Two connected peer connections; the first sends."""
-    one, other = peer_connection(), peer_connection()
-    try:
-        for track in tracks:
-            one.addTrack(track)
-        if channel:
-            one.createDataChannel("chat")
-        await negotiate(one, other, message_size)
-        await until(lambda: one.connectionState == other.connectionState == "connected")
-        yield one, other
-    finally:
-        await asyncio.gather(one.close(), other.close())
 
 
 def rtp(sequence_number: int) -> RtpPacket:
@@ -245,7 +207,7 @@ async def test_aiortc_still_keeps_unsent_and_unacknowledged_messages_in_its_thre
         channel = one.createDataChannel("more")
         await until(lambda: channel.readyState == "open" and not internals.unacknowledged(one.sctp))
         acknowledged = []
-        stop = internals.on_acknowledgement(one.sctp, lambda: acknowledged.append(internals.unacknowledged(one.sctp)))
+        stop = one.association.on_acknowledgement(lambda: acknowledged.append(internals.unacknowledged(one.sctp)))
         channel.send("x" * 100_000)
         assert internals.unacknowledged(one.sctp) > 0
         await until(lambda: acknowledged and acknowledged[-1] == 0)

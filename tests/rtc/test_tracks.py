@@ -752,3 +752,75 @@ async def test_a_bot_that_writes_without_looking_is_paced_after_the_end_and_shar
     for _ in range(3):
         await track.write(bytes(2 * 960))
     assert asyncio.get_running_loop().time() - before >= 0.055
+
+
+# Out: sound of now
+
+
+async def test_live_sound_leaves_as_soon_as_a_packet_is_full():
+    track = BotAudioTrack(settings=replace(QUICK, late_after=60, live_backlog=60), live=True)
+    first = await _soon(track.recv())
+    await track.write(_numbered(1, PACKET))
+    second = await _soon(track.recv())
+    listening = await _started(track.recv())
+    await track.write(_numbered(1 + PACKET, PACKET // 2))
+    await asyncio.sleep(2 * QUICK.frame)
+    assert not listening.done()
+    await track.write(_numbered(1 + PACKET + PACKET // 2, PACKET // 2))
+    third = await _soon(listening)
+    assert [to_bytes(frame) for frame in (first, second, third)] == [
+        bytes(2 * PACKET),
+        _numbered(1, PACKET),
+        _numbered(1 + PACKET, PACKET),
+    ]
+    assert [frame.pts for frame in (first, second, third)] == [0, PACKET, 2 * PACKET]
+
+
+async def test_a_live_stream_goes_on_in_silence_and_its_timestamps_with_it():
+    track = BotAudioTrack(settings=QUICK, live=True)
+    await track.write(_numbered(1, PACKET))
+    frames = await _heard(track, 5)
+    assert [to_bytes(frame) != bytes(2 * PACKET) for frame in frames] == [True, False, False, False, False]
+    assert all(later.pts - earlier.pts >= PACKET for earlier, later in pairwise(frames))
+
+
+async def test_a_live_writer_never_waits_and_the_oldest_goes():
+    track = BotAudioTrack(settings=QUICK, live=True)
+    for n in range(100):
+        await _soon(track.write(_numbered(n * PACKET, PACKET)))
+    assert track.queued_seconds == pytest.approx(0.2)
+    assert track.live_dropped == 80 * PACKET
+
+
+async def test_a_live_writer_shares_the_loop():
+    track, turns = BotAudioTrack(settings=QUICK, live=True), []
+    asyncio.get_running_loop().call_soon(turns.append, True)
+    await track.write(_numbered(1, 10))
+    assert turns
+
+
+async def test_drain_of_a_live_track_sends_the_end_of_the_last_word():
+    track = BotAudioTrack(settings=replace(QUICK, live_backlog=60), live=True)
+    await track.write(_numbered(1, PACKET))
+    first = await _soon(track.recv())
+    await track.write(_numbered(1 + PACKET, PACKET + 10))
+    listening = asyncio.create_task(_heard(track, 6))
+    await _soon(track.drain())
+    sent = [first, *await _soon(listening)]
+    assert b"".join(map(to_bytes, sent)).rstrip(b"\0") == _numbered(1, 2 * PACKET + 10)[:-1]
+
+
+async def test_drain_of_a_live_track_does_not_wait_on_nobody_listening():
+    track = BotAudioTrack(settings=QUICK, live=True)
+    await track.write(_numbered(1, PACKET + 10))
+    await _soon(track.drain())
+
+
+async def test_stop_ends_a_reader_of_live_sound():
+    track = BotAudioTrack(settings=replace(QUICK, late_after=60), live=True)
+    await track.write(_numbered(1, PACKET))
+    await _soon(track.recv())
+    listening = await _started(track.recv())
+    track.stop()
+    with pytest.raises(MediaStreamError):
+        await _soon(listening)

@@ -210,7 +210,7 @@ async def test_writing_after_the_end_goes_nowhere_and_returns():
 async def test_what_is_not_enabled_says_how_to_enable_it():
     async with answering(idle_bot) as server, dialed(server.supervisor) as (_, connection):
         transport = SmallWebRTCTransport(connection)
-        for use in (transport.input, transport.output, transport.video_input):
+        for use in (transport.input, transport.output, transport.video_input, transport.images):
             with pytest.raises(NotEnabled) as caught:
                 use()
             assert "enabled=True" in caught.value.hint

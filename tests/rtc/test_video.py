@@ -4,6 +4,7 @@ import asyncio
 import time
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 from aiortc.codecs.h264 import H264Encoder
@@ -93,6 +94,40 @@ async def test_a_wrong_picture_is_refused_and_the_one_before_stays(frame, senten
     with pytest.raises(WrongPicture, match=sentence):
         track.show(frame)
     assert _colour(await _next(track)) == pytest.approx(GREEN, abs=4)
+
+
+async def test_a_libav_frame_is_shown_as_it_is():
+    pixels = np.full((48, 64, 3), GREEN, np.uint8)
+    track = BotVideoTrack()
+    track.show(av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p"))
+    frames = [await _next(track), await _next(track)]
+    assert [_colour(frame) for frame in frames] == [pytest.approx(GREEN, abs=4)] * 2
+
+
+async def test_nothing_is_shown_while_it_is_hidden_and_time_goes_on():
+    track = BotVideoTrack()
+    track.show(_picture(RED))
+    first = await _next(track)
+    track.hide()
+    waiting = asyncio.create_task(track.recv())
+    await asyncio.sleep(5 * FRAME)
+    assert not waiting.done()
+    track.show(_picture(GREEN))
+    async with asyncio.timeout(SOON):
+        second = await waiting
+    assert _colour(second) == pytest.approx(GREEN, abs=4)
+    assert second.pts - first.pts >= 4 * 3000
+
+
+async def test_stop_ends_a_reader_of_what_is_hidden():
+    track = BotVideoTrack()
+    track.show(_picture())
+    track.hide()
+    waiting = asyncio.create_task(track.recv())
+    await asyncio.sleep(0)
+    track.stop()
+    with pytest.raises(MediaStreamError):
+        await waiting
 
 
 @pytest.mark.parametrize("encoder", [Vp8Encoder, H264Encoder])

@@ -194,3 +194,22 @@ async def test_the_exchange_is_the_callers_to_close():
             await begun.exchange.offer(OFFER)
     with pytest.raises(ServerUnreachable, match="nothing listens"):
         await begin(script.url)
+
+
+async def test_a_session_that_the_server_has_forgotten_is_begun_anew_and_told_of():
+    again, told = SmallWebRTCRequest("v=0", "offer", "p1", True), []
+    replies = (started(sessionId="s1"), ANSWERED, NOT_FOUND, started(sessionId="s2"), ANSWERED, ANSWERED)
+    async with Script(*replies) as script:
+        begun = await begin(script.url, body={"room": 1})
+        async with begun.exchange as exchange:
+            exchange.on_begun_anew = lambda: told.append("anew")
+            await exchange.offer(OFFER)
+            assert told == []
+            assert await exchange.offer(again) == ANSWER
+            await exchange.offer(again)
+    sessions = [each.split("/")[2] for each in script.asked if "sessions" in each]
+    assert sessions == ["s1", "s1", "s2", "s2"]
+    assert json.loads(script.requests[3][1])["body"] == {"room": 1}
+    anew = json.loads(script.requests[4][1])
+    assert (anew.get("pc_id"), anew["restart_pc"]) == (None, False)
+    assert told == ["anew"]

@@ -4,7 +4,7 @@ import pytest
 from yarl import URL
 
 from smallrtc_cli.errors import UsageError
-from smallrtc_cli.web.urls import Target, is_loopback, origin, parse_url, place, session_url
+from smallrtc_cli.web.urls import Target, is_loopback, origin, parse_url, place, session_url, status_url
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,17 @@ def test_what_is_shown_of_a_url_holds_no_secret():
     assert origin(url) == "https://[::1]:7860"
     assert origin(url, "http") == "http://[::1]:7860"
     assert origin(URL("https://bot.example/a")) == "https://bot.example"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("h:7860", "http://h:7860/status"),
+        ("https://h/bots/start?token=t", "https://h/bots/status?token=t"),
+        ("https://h/bots/client/", "https://h/bots/status"),
+        ("h/bots/api/offer", "http://h/bots/status"),
+        ("h/bots/sessions/a%2Fb/api/offer", "http://h/bots/status"),
+    ],
+)
+def test_what_a_server_tells_of_itself_is_beside_the_rest(text, expected):
+    assert str(status_url(parse_url(text))) == expected

@@ -1,0 +1,27 @@
+"""A stereo WAV file that grows: valid at every moment, so that a process that is killed leaves what was heard."""
+
+import contextlib
+import wave
+from pathlib import Path
+
+from smallrtc_cli.audio.ends import RATE
+
+
+class WaveFile:
+    """16 bit stereo at 48 kHz. Raises `OSError` where it cannot be made."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        # Not by its path: where that fails, `wave` complains once more.
+        self._wave = wave.open(self._file, "wb")  # noqa: SIM115 - open until `close`
+        self._wave.setparams((2, 2, RATE, 0, "NONE", "not compressed"))
+
+    def write(self, stereo: bytes) -> None:
+        """Add s16le sound. Raises `OSError`."""
+        self._wave.writeframes(stereo)
+
+    def close(self) -> None:
+        """The end; a disk that is full has been told of by `write`."""
+        for file in (self._wave, self._file):
+            with contextlib.suppress(OSError):
+                file.close()

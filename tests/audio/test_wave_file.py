@@ -1,0 +1,34 @@
+"""A WAV file that grows."""
+
+import wave
+
+import pytest
+
+from smallrtc_cli.audio.wave_file import WaveFile
+
+
+def sound(path):
+    with wave.open(str(path)) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (48_000, 2, 2)
+        return file.readframes(file.getnframes())
+
+
+def test_what_is_written_is_there_before_the_end_and_after(tmp_path):
+    file, first, second = WaveFile(tmp_path / "a.wav"), bytes(range(200)), bytes(400)
+    file.write(first)
+    file.write(second)
+    assert sound(tmp_path / "a.wav") == first + second
+    file.write(first)
+    file.close()
+    assert sound(tmp_path / "a.wav") == first + second + first
+    file.close()
+
+
+def test_a_file_without_sound_is_one_too(tmp_path):
+    WaveFile(tmp_path / "a.wav").close()
+    assert sound(tmp_path / "a.wav") == b""
+
+
+def test_a_place_that_is_none_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        WaveFile(tmp_path / "gone" / "a.wav")
