@@ -135,34 +135,39 @@ class OutboundAudio:
 
 @dataclass(frozen=True, slots=True)
 class Opus:
-    """How outgoing sound is compressed."""
+    """How outgoing sound is compressed; chosen by measured speech quality under loss (`scripts/opus-quality`).
 
-    application: Literal["voip", "audio", "lowdelay"] = "voip"
-    ""
+    In calls error correction begins with the first loss that the other side reports. Until then `audio` codes sound as
+    `lowdelay` does, 4 ms later: in a third of the time that speech takes with error correction, and some 0.1 MOS worse
+    than `voip` with it at 48 kbit/s where nothing is lost; at 1 % it would be 0.3 worse, at 5 % over 1.
+    """
 
-    bitrate: int = 32_000
-    "Bits a second of one channel."
+    application: Literal["voip", "audio", "lowdelay"] = "audio"
+    "As `voip` for speech, within 0.05 MOS, and a third of its time while nothing is lost; `lowdelay` cannot do `fec`."
+
+    bitrate: int = 64_000
+    "Bits a second of one channel: 0.05 to 0.3 MOS better than 48,000, which is 0.2 to 0.5 better than 32,000."
 
     complexity: int = 5
-    "0 (cheap) to 10."
+    "0 to 10; below 4 it costs 0.1 to 0.7 MOS, 8 brings 0.03 to 0.2 and takes a quarter more time."
 
     fec: bool = True
-    "Whether a packet also carries the one before it, coarser, once loss is expected."
+    "Whether a packet also carries the one before it, coarser: over 1 MOS at 5 % loss. In calls from the first loss on."
 
     loss: int = 10
-    "Per cent of packets that are expected to be lost."
+    "Per cent of packets that are expected to be lost, at the least; with less, libopus soon leaves the correction out."
 
     dtx: bool = False
-    "Whether silence is told with one packet in 400 ms instead of 20."
+    "Whether silence is told with one packet in 400 ms instead of 20: saves bits, but begins with worse noise."
 
     cbr: bool = False
-    "Whether all packets are of one size."
+    "Whether all packets are of one size: worse at the same bitrate, but it hides what is said (RFC 6562)."
 
     playback_rate: int = 48_000
     "Hz: the far side plays no more, so that nothing above half of it is sent."
 
     packet: float = 0.02
-    "Seconds of sound in a packet: 0.01, 0.02, 0.04 or 0.06."
+    "Seconds of sound in a packet: 0.01, 0.02, 0.04 or 0.06. Less is earlier, more saves headers."
 
     largest: int = 1200
     "Bytes in a packet; with what is wrapped around it, it passes wherever IPv6 does (1280)."

@@ -43,10 +43,6 @@ def rms(sound: NDArray[np.int16]) -> float:
     return float(np.sqrt(np.mean(sound.astype(np.float64) ** 2)))
 
 
-def largest_step(sound: NDArray[np.int16]) -> int:
-    return int(np.abs(np.diff(sound.astype(np.int32), axis=0)).max())
-
-
 @dataclass
 class PieceDecoder:
     """A codec without loss: a packet says which piece of `source` it is, and can repeat the one before."""

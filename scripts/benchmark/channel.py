@@ -74,7 +74,7 @@ class _Channel:
 
     def _send(self, content: str) -> None:
         self._sent += 1
-        self._client.send({"bench": self._sent, "content": content})
+        self._client.send({"type": "bench", "bench": self._sent, "content": content})
 
     async def _seconds_since(self, began: float) -> float:
         await self._client.until(lambda: self._back == self._sent, "echo of a message", _WITHIN)

@@ -1,4 +1,4 @@
-"""A hundred calls, one after the other: what each leaves behind."""
+"""A hundred calls, one after the other, each until sound came back: what they leave behind."""
 
 import asyncio
 
@@ -12,14 +12,16 @@ _CALLS = 100
 _WARM = _CALLS // 3
 "Calls after which caches and thread pools are what they will be."
 
+_SOUND_WITHIN = 5.0
 _SETTLES = 3.0
 _LOOKS_EVERY = 0.1  # seconds
 
 
 async def measure(server: Server) -> Figures:
     """Memory of a call (the slope over the last two thirds), and what is left over of all of them."""
+    idle = server.usage()
     await _calls(server, 1)
-    before = await _settled(server, server.usage())
+    before = await _settled(server, idle)
     await _calls(server, _WARM)
     memory = await _calls(server, _CALLS - _WARM)
     after = await _settled(server, before)
@@ -33,8 +35,8 @@ async def measure(server: Server) -> Figures:
 async def _calls(server: Server, number: int) -> list[Usage]:
     usages = []
     for _ in range(number):
-        async with connected(server.url, material().payloads):
-            pass
+        async with connected(server.url, material().payloads) as client:
+            await client.until(lambda: client.stages.first_sound is not None, "echo", _SOUND_WITHIN)
         usages.append(server.usage())
     return usages
 

@@ -87,7 +87,7 @@ class _Nothing(AudioStreamTrack):
 
 
 class Client:
-    """One session. `connect` it, `play`, look at `record`, `close` it."""
+    """One session: `connect` it, look at `stages` and `record`, `close` it."""
 
     def __init__(self, payloads: Sequence[bytes], network: Network = CLEAN, seed: int = 0) -> None:
         self.record = Record()
@@ -115,7 +115,7 @@ class Client:
             async with http.post(url, json=offer) as response:
                 answer = await response.json() if response.status == 200 else await _refused(response)
         self.stages.answer = time.monotonic() - self._began
-        self._payload_type = _opus(answer["sdp"])
+        self._payload_type = _opus(answer.get("sdp", ""))
         await self._pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
         await self.until(lambda: self.stages.channel is not None, "data channel")
 
@@ -127,7 +127,7 @@ class Client:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            raise NotConnected(f"{what}: nothing within {seconds:.0f} s, stages {self.stages}") from None
+            raise NotConnected(f"{what}: nothing within {seconds:.0f} s") from None
 
     def send(self, message: dict[str, Any] | str) -> None:
         """By the data channel."""
@@ -235,7 +235,7 @@ async def _refused(response: aiohttp.ClientResponse) -> dict[str, str]:
 def _opus(sdp: str) -> int:
     found = re.search(r"a=rtpmap:(\d+) opus/48000", sdp)
     if found is None:
-        raise NotConnected("the answer has no Opus")
+        raise NotConnected("there is no Opus in the answer")
     return int(found[1])
 
 

@@ -35,4 +35,4 @@ def ratio(ours: float, reference: float, *, more_is_better: bool) -> float:
         return math.nan
     if worse <= 0:
         return 1.0 if better <= 0 else math.inf
-    return better / worse
+    return max(better, 0.0) / worse

@@ -19,7 +19,7 @@ _STEPS = (1, 10, 50)
 _SETTLES = 1.0  # seconds
 _WINDOW = 3.0  # seconds
 _STEP_WITHIN = 30.0  # seconds, for all to connect and the window
-_CARRIED = 0.99
+_CARRIED, _KEEPS_UP = 0.99, 0.9  # of what was sent
 _LONGEST_GAP = 40.0  # ms
 _FIRST, _GROWTH, _MOST = 6, 1.15, 160
 _OUR_LATENESS = 10.0
@@ -41,6 +41,11 @@ class Window:
     delivered: float
     lateness: float
     "Milliseconds by which the client sent late, p99."
+
+    @property
+    def keeps_up(self) -> bool:
+        """Else what it uses is that of fewer sessions, and what it holds is what it did not get done."""
+        return self.delivered >= _KEEPS_UP
 
     @property
     def is_carried(self) -> bool:
@@ -100,12 +105,12 @@ async def measure(server: Server) -> Figures:
 
 
 def costs(windows: list[Window]) -> Figures:
-    """The figures of windows with more and more sessions; a server that falls behind queues, which is no cost.
+    """The figures of windows with more and more sessions; those in which the server fell behind tell no cost.
 
     Where the last window is missing, not all of its sessions came up in time: nothing was delivered.
     """
-    found = {f"load.cpu.{window.sessions}": 100 * window.cpu for window in windows}
-    kept_up = [window for window in windows if window.delivered >= 0.9 or window.sessions <= _STEPS[1]]
+    found = {f"load.cpu.{each.sessions}": 100 * each.cpu if each.keeps_up else math.nan for each in windows}
+    kept_up = [window for window in windows if window.keeps_up]
     found["load.memory"] = slope([(window.sessions, window.usage.memory / 1e6) for window in kept_up])
     threads = slope([(window.sessions, window.usage.threads) for window in kept_up])
     found["load.threads"] = threads if math.isnan(threads) else round(threads, 1)  # a pool's few are no session's

@@ -40,11 +40,22 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--only", type=_measurements, default=[], metavar="NAME[,NAME]", help=kinds)
     parser.add_argument("--servers", type=_servers, default=[*USUAL], metavar="NAME[,NAME]", help=", ".join(_KNOWN))
     parser.add_argument(
-        "--with", dest="extra", action="append", default=[], choices=["fastrtc"], help="installs it first"
+        "--with",
+        dest="extra",
+        action="append",
+        default=[],
+        choices=["fastrtc"],
+        help="measure it, too; installs it first",
     )
-    parser.add_argument("--rounds", type=_count, default=2, metavar="N", help="default: 2")
     parser.add_argument(
-        "--minutes", type=float, default=6.0, metavar="M", help="begin no further round that ends later; 6"
+        "--rounds",
+        type=_count,
+        default=2,
+        metavar="N",
+        help="how often, default 2; load and churn once, unless named alone",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=6.0, metavar="M", help="begin no round that would end later, default 6"
     )
     parser.add_argument("--json", action="store_true", help="print one document instead of the table")
     parser.add_argument("--markdown", action="store_true", help="print the table for the README")

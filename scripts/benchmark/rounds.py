@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import aiohttp
+from aiortc import InvalidStateError
 
 from benchmark import channel, churn, delay, load, stages, startup
 from benchmark.client import NotConnected
@@ -17,7 +18,7 @@ from benchmark.server import DidNotStart, Server
 Say = Callable[[str], None]
 "Where progress is told."
 
-_EXPECTED = (NotConnected, TimeoutError, ConnectionError, OSError, aiohttp.ClientError)
+_EXPECTED = (NotConnected, TimeoutError, OSError, ValueError, aiohttp.ClientError, InvalidStateError)
 "What a server that is broken, overwhelmed or gone does to a measurement."
 
 
@@ -30,7 +31,7 @@ class Measurement:
     seconds: float
     about: str
     once: bool = False
-    "Before the rounds: it takes long, and its figures vary little."
+    "Before the rounds, unless it is all there is to measure: it takes long, and its figures vary little."
 
     usual: bool = True
     "Measured without being named."
@@ -54,6 +55,12 @@ def plan(only: Sequence[str]) -> list[Measurement]:
     return [each for each in MEASUREMENTS if (each.name in only if only else each.usual)]
 
 
+def parted(chosen: Sequence[Measurement]) -> tuple[list[Measurement], list[Measurement]]:
+    """What is measured once, before the rounds, and what in each of them; where all is long, it is the rounds."""
+    once, repeated = ([each for each in chosen if each.once is is_once] for is_once in (True, False))
+    return (once, repeated) if repeated else ([], once)
+
+
 def order(servers: Sequence[Contestant], number: int) -> list[Contestant]:
     """Of a round: each is the first in turn, so that none always follows the same."""
     shift = number % len(servers)
@@ -70,14 +77,14 @@ async def run(
 ) -> None:
     """Measure everything; what fails is a sentence in the results, and the next is measured.
 
-    What is measured once comes first. A round after the first is begun only if it will end within `seconds`, by the
-    pace of the one before.
+    A round after the first is begun only if it will end within `seconds`, by the pace of the one before.
     """
     began = time.monotonic()
-    await _round(results, servers, [each for each in chosen if each.once], 0, say)
-    repeated = [each for each in chosen if not each.once]
+    once, repeated = parted(chosen)
+    for each in once:  # with servers of its own: what load has taken, the calls of churn would give back
+        await _round(results, servers, [each], 0, say)
     last = 0.0
-    for number in range(rounds if repeated else 0):
+    for number in range(rounds):
         start = time.monotonic()
         if number and start - began + last > seconds:
             say(f"no time for round {number + 1}")

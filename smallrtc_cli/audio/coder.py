@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from smallrtc_cli.audio.pcm import WrongFormat
 from smallrtc_cli.config import Opus
 
 
@@ -20,7 +21,10 @@ class Encoder(Protocol):
     "Samples per channel in a packet."
 
     def encode(self, samples: NDArray[np.int16]) -> bytes:
-        """One packet for sound of shape `(packet, channels)`; empty when nothing is to be sent, though time passes."""
+        """One packet; empty when nothing is to be sent, though time passes (DTX).
+
+        Raises `WrongFormat` unless `samples` is int16 of shape `(packet, channels)`.
+        """
         ...
 
     def tune(self, settings: Opus) -> None:  # noqa: ARG002
@@ -46,7 +50,10 @@ class Decoder(Protocol):
         ...
 
     def recover(self, payload: bytes, samples: int) -> NDArray[np.int16] | None:  # noqa: ARG002
-        """The `samples` before `payload`, if it repeats them; to be called before `payload` is decoded."""
+        """The `samples` before `payload`, if it repeats them; to be called before `payload` is decoded.
+
+        Raises `UndecodablePacket`.
+        """
         return None
 
     def conceal(self, samples: int) -> NDArray[np.int16] | None:  # noqa: ARG002
@@ -55,3 +62,10 @@ class Decoder(Protocol):
 
     def reset(self) -> None:
         """Forget the sound so far: what comes next is another sender's."""
+
+
+def check_packet(encoder: Encoder, samples: NDArray[np.int16]) -> None:
+    """Raises `WrongFormat` unless `samples` is what `encoder` makes one packet of."""
+    shape = (encoder.packet, encoder.channels)
+    if samples.shape != shape or samples.dtype != np.int16:
+        raise WrongFormat(f"a packet takes int16 of shape `{shape}`, not {samples.dtype} of shape `{samples.shape}`")

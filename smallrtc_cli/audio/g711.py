@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from smallrtc_cli.audio.coder import Decoder, Encoder
+from smallrtc_cli.audio.coder import Decoder, Encoder, check_packet
 from smallrtc_cli.errors import UndecodablePacket
 
 RATE = 8_000
@@ -59,6 +59,7 @@ class G711Encoder(Encoder):
         self._bytes = _tables(law)[1]
 
     def encode(self, samples: NDArray[np.int16]) -> bytes:
+        check_packet(self, samples)
         return self._bytes[samples.reshape(-1).view(np.uint16)].tobytes()
 
     def reset(self) -> None:

@@ -6,7 +6,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from smallrtc_cli.audio.coder import Encoder
+from smallrtc_cli.audio.coder import Encoder, check_packet
 from smallrtc_cli.audio.pcm import to_av_frame, to_bytes
 from smallrtc_cli.errors import UndecodablePacket
 
@@ -30,7 +30,7 @@ class LibavEncoder(Encoder):
         self._position = 0
 
     def encode(self, samples: NDArray[np.int16]) -> bytes:
-        """One packet for `samples` of shape `(packet, channels)`."""
+        check_packet(self, samples)
         frame = to_av_frame(samples.tobytes(), self.rate, self.channels, self._position)
         self._position += self.packet
         return b"".join(bytes(packet) for packet in self._context.encode(frame))

@@ -12,8 +12,8 @@ way, not of the codec):
 
 cffi calls as fast as ctypes, but parses C for 50 ms at its start, and is one more thing to install.
 
-The functions keep Python's lock (`PyDLL`). A call takes 20 to 200 µs; giving the lock away for that long costs more
-than it brings, because a thread that computes gives it back only after 5 ms, and then sound is late.
+The functions keep Python's lock (`PyDLL`), for the 20 to 200 µs of a call. Given away, it comes back only when another
+thread that computes lets go of it, after 5 ms: beside one such thread encoding takes 5.2 ms, and 0.12 ms as it is.
 """
 
 import ctypes

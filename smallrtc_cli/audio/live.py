@@ -4,7 +4,7 @@ A microphone has a clock of its own. A frame leaves as soon as its sound is ther
 look-ahead between the two. Only where sound stays away does our clock make frames, and the stream lives on:
 
     flowing  --nothing for `late_after`-->                 silent: a frame of silence every 20 ms
-    silent   --a frame is due, and its sound is there-->   flowing, from the newest 20 ms on
+    silent   --the sound of a frame is there-->            flowing, from the newest 60 ms on
 
 Pure: the time is an argument. Positions count samples and only grow: over sound as it was written, with a gap where
 some was dropped; where silence begins they are set to our clock again.
@@ -40,6 +40,11 @@ class LiveSound:
     def _held(self) -> int:
         return round(self.queue.seconds * self._settings.rate)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether a frame can leave."""
+        return self._held >= self._frame
+
     def put(self, audio: bytes) -> None:
         """Take the next sound, whole samples of all channels; the oldest makes room for it."""
         excess = self._held + len(audio) // self._sample_size - self._most
@@ -58,16 +63,16 @@ class LiveSound:
 
     def take(self, now: float) -> tuple[bytes, int] | None:
         """The next frame and its position; None before its sound is there or it is due."""
-        complete = self._held >= self._frame
+        complete = self.is_complete
         if self._flowing and complete and not self._is_stale(now):
             self._position += self._missing
             self._sent = now
             return self._framed(self.queue.take(self._frame))
-        if now < self.due(now):
+        if now < self.due(now) and not complete:
             return None
-        self._let_pass(now)
         if complete:
-            self._drop(self._held - self._frame)
+            self._drop(max(self._held - self._newest(now), 0))
+        self._let_pass(now)
         ends_word = self._flowing or self._held == self._waited
         self._flowing = complete
         frame = self._framed(self.queue.take(self._frame) if complete or ends_word else b"")
@@ -78,9 +83,14 @@ class LiveSound:
         """Nobody has asked for a long time: a peer connection was replaced. What piled up is sound of then."""
         return self._sent is not None and now - self._sent > self._settings.live_backlog
 
+    def _newest(self, now: float) -> int:
+        """Samples that are still worth hearing when the flow begins: they delay nothing after them."""
+        seconds = self._settings.frame if self._is_stale(now) else self._settings.late_after
+        return round(seconds * self._settings.rate)
+
     def _let_pass(self, now: float) -> None:
-        """Move on to the frame that is due, over the time in which there was none."""
-        due = self.due(now)
+        """Move on to the frame that is due, or leaves before that, over the time in which there was none."""
+        due = min(self.due(now), now)
         if now - due > self._settings.late_after:
             due = now
         if self._origin is None:

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smallrtc_cli.audio.coder import Decoder, Encoder
+from smallrtc_cli.audio.coder import Decoder, Encoder, check_packet
 from smallrtc_cli.audio.opus_packet import SHORTEST, has_recovery, packet_samples
 from smallrtc_cli.audio.pcm import WrongFormat
 from smallrtc_cli.config import Opus
@@ -66,16 +66,13 @@ class OpusEncoder(Encoder):
         self._dtx = settings.dtx
 
     def encode(self, samples: NDArray[np.int16]) -> bytes:
-        """One packet; empty when nothing is to be sent while time passes (DTX).
+        """As `Encoder.encode`; silence begins with one byte, so that the far side learns of it.
 
-        Silence begins with a packet of one byte, so that the far side learns of it; after that there is one packet
-        in 400 ms. Raises `WrongFormat` unless `samples` is int16 of shape `(packet, channels)`.
+        After that there is a packet in 400 ms.
         """
-        if samples.shape != (self.packet, self.channels) or samples.dtype != np.int16:
-            raise WrongFormat(f"an Opus packet here takes int16 of shape `({self.packet}, {self.channels})`")
-        size = _done(
-            self._library.opus_encode(self._state, samples.tobytes(), self.packet, self._buffer, self._largest)
-        )
+        check_packet(self, samples)
+        sound, library = samples.tobytes(), self._library
+        size = _done(library.opus_encode(self._state, sound, self.packet, self._buffer, self._largest))
         goes_on, self._silent = self._silent, self._dtx and size <= _SILENCE
         return b"" if goes_on and self._silent else ctypes.string_at(self._buffer, size)
 
@@ -109,12 +106,12 @@ class OpusDecoder(Decoder):
     def recover(self, payload: bytes, samples: int) -> NDArray[np.int16] | None:
         """The `samples` before `payload` from what it repeats of them; None if it does not (in-band FEC).
 
-        Is to be called before `payload` itself is decoded.
+        Is to be called before `payload` itself is decoded. Raises `UndecodablePacket`.
         """
         return self._decoded(payload, samples, recover=True) if has_recovery(payload) else None
 
-    def conceal(self, samples: int) -> NDArray[np.int16] | None:
-        """What probably followed; fades within 100 ms."""
+    def conceal(self, samples: int) -> NDArray[np.int16]:
+        """What probably followed; fades, but takes half a second for it where the sound was steady."""
         return self._decoded(None, samples)
 
     def reset(self) -> None:
@@ -129,7 +126,7 @@ class OpusDecoder(Decoder):
         done = self._library.opus_decode(self._state, payload, size, sound.ctypes.data, room, recover)
         if done < 0:
             raise UndecodablePacket("an Opus packet is damaged")
-        return sound[:samples]
+        return sound[: min(samples, done)]
 
 
 def check_opus_format(rate: int, channels: int) -> None:

@@ -6,6 +6,7 @@ All samples are interleaved little-endian s16. A position counts samples per cha
 from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
+from math import log10
 from numbers import Integral
 from typing import Any
 
@@ -13,10 +14,12 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from smallrtc_cli.audio.upsampling import Upsampler
 from smallrtc_cli.config import OutboundAudio
 from smallrtc_cli.errors import SmallRTCError
 
 BYTES_PER_SAMPLE = 2
+_FULL_SCALE = 20 * log10(32768)
 _LAYOUTS = {1: "mono", 2: "stereo"}
 _LOWEST, _HIGHEST = 1_000, 384_000
 "Hz; beyond either end something else was taken for a rate."
@@ -79,8 +82,9 @@ def level_dbfs(samples: NDArray[np.int16]) -> float:
     """Root mean square in dB below full scale; −inf for silence."""
     if not samples.size:
         return float("-inf")
-    power = float(np.mean(np.square(samples.astype(np.float64) / 32768.0)))
-    return float(10 * np.log10(power)) if power else float("-inf")
+    flat = samples.astype(np.float32).reshape(-1)
+    power = float(np.dot(flat, flat)) / flat.size
+    return 10 * log10(power) - _FULL_SCALE if power else float("-inf")
 
 
 class Converter:
@@ -93,12 +97,13 @@ class Converter:
         self.rate, self.channels = rate, channels
         self._source: tuple[int, str, str] | None = None
         self._resampler: av.AudioResampler | None = None
+        self._upsampler: Upsampler | None = None
         self._format = (rate, channels)
         self._rest = b""
 
     def reset(self) -> None:
         """Forget what is held back: what comes next belongs to something else."""
-        self._rest, self._resampler = b"", None
+        self._rest, self._resampler, self._upsampler, self._source = b"", None, None, None
 
     def convert(self, audio: bytes, rate: int, channels: int) -> bytes:
         """Convert a piece; the result may be shorter or longer by what the filter holds (2 ms at most).
@@ -120,19 +125,45 @@ class Converter:
         source = (frame.sample_rate, frame.format.name, frame.layout.name)
         if source == (self.rate, "s16", _LAYOUTS[self.channels]):
             return [frame]
+        if source == (self.rate, "s16", _LAYOUTS[2]):
+            return [_mixed(frame)]  # libswresample would do it in two threads of its own
         mono = len(frame.layout.channels) == 1
-        if self._resampler is None or source != self._source:
-            self._source = source
+        if source != self._source:
+            self._source, self._resampler = source, None
+            self._upsampler = self._new_upsampler(*source)
+        if self._upsampler is not None:
+            raised = _raised(frame, self._upsampler, self.rate)
+            return [_doubled(raised) if mono and self.channels == 2 else raised]
+        if self._resampler is None:
             self._resampler = av.AudioResampler("s16", _LAYOUTS[1 if mono else self.channels], self.rate)
         frame.pts = None
         converted = self._resampler.resample(frame)
         return [_doubled(each) for each in converted] if mono and self.channels == 2 else converted
+
+    def _new_upsampler(self, rate: int, kind: str, layout: str) -> Upsampler | None:
+        """For what it can do."""
+        channels = {name: number for number, name in _LAYOUTS.items()}.get(layout, 3)
+        if kind != "s16" or channels > self.channels or rate >= self.rate or self.rate % rate:
+            return None
+        return Upsampler(self.rate // rate, channels)
+
+
+def _raised(frame: av.AudioFrame, upsampler: Upsampler, rate: int) -> av.AudioFrame:
+    channels = len(frame.layout.channels)
+    samples = np.frombuffer(to_bytes(frame), dtype="<i2").reshape(-1, channels)
+    return to_av_frame(upsampler.resample(samples).tobytes(), rate, channels)
 
 
 def _doubled(mono: av.AudioFrame) -> av.AudioFrame:
     """The same sound on both sides; libswresample would make each 3 dB quieter."""
     both = np.repeat(np.frombuffer(to_bytes(mono), dtype="<i2"), 2)
     return to_av_frame(both.tobytes(), mono.sample_rate, 2)
+
+
+def _mixed(stereo: av.AudioFrame) -> av.AudioFrame:
+    """Both sides at half their level."""
+    halves = np.frombuffer(to_bytes(stereo), dtype="<i2").reshape(-1, 2) >> 1
+    return to_av_frame((halves[:, 0] + halves[:, 1]).tobytes(), stereo.sample_rate, 1)
 
 
 class PlayoutQueue:

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from smallrtc_cli.audio.edges import ramp
+
 Samples = NDArray[np.int16]
 "Shape `(n, channels)`."
 
@@ -27,7 +29,7 @@ def period(sound: Samples, shortest: int, longest: int) -> tuple[int, float]:
 
 def cross_faded(leaving: Samples, entering: Samples, likeness: float = 1.0) -> Samples:
     """From one sound into the other, at a level that stays: two that are unlike would be 3 dB quieter halfway."""
-    rising = ((np.arange(len(leaving)) + 0.5) / max(len(leaving), 1))[:, None]
+    rising = ramp(len(leaving))
     falling = 1 - rising
     power = rising**2 + falling**2 + 2 * max(likeness, 0.0) * rising * falling
     return as_samples((leaving * falling + entering * rising) / np.sqrt(power))

@@ -12,8 +12,9 @@ PARAMS = TransportParams(
     audio_in_channels=2,
     audio_out_enabled=True,
     audio_out_channels=2,
+    audio_out_live=True,
 )
-"48 kHz stereo, as it comes off the wire: an echo loses nothing that the codec has not lost."
+"48 kHz stereo, as it comes off the wire: an echo loses nothing that the codec has not lost, and leaves when it comes."
 
 
 async def echo(runner_args: SmallWebRTCRunnerArguments) -> None:

@@ -23,6 +23,7 @@ from smallrtc_cli.bots.caller import PARAMS, RATE, Call, call
 from smallrtc_cli.bots.echo import echo
 from smallrtc_cli.bots.supervisor import Supervisor
 from smallrtc_cli.commands import loopback_report
+from smallrtc_cli.commands.garbage import spare_imports
 from smallrtc_cli.commands.loopback_limits import DURATION, LONGEST, limits_for
 from smallrtc_cli.commands.loopback_report import Connect, Measured, Network
 from smallrtc_cli.errors import CannotRun, ExitCode
@@ -60,6 +61,7 @@ def run(options: LoopbackOptions) -> ExitCode:
     limits = override(limits_for(own_sound=options.play_from is not None), options.limits)
     sound = _sound(options)
     require_interface()
+    spare_imports()
     for path, option in ((options.record_to, "--record-to"), (options.junit, "--junit")):
         _require_place(path, option)
     runs = [_run_once(path, limits, sound, in_process=options.in_process) for path in _recordings(options)]

@@ -25,6 +25,7 @@ from smallrtc_cli.bots.prints import BotPrints
 from smallrtc_cli.bots.recorder import record_new, require_folder
 from smallrtc_cli.bots.reload import Broken, Reloaded, Reloader, ReloadOptions
 from smallrtc_cli.bots.supervisor import Supervisor
+from smallrtc_cli.commands.garbage import spare_imports
 from smallrtc_cli.commands.network import NetworkOptions
 from smallrtc_cli.commands.serve_log import ServeLog, short
 from smallrtc_cli.config import Settings, Timing
@@ -107,6 +108,7 @@ async def _serve(options: ServeOptions, write_event: Callable[[str], None]) -> E
         serving = _Serving(options, bot, load_bot, log)
         stack.push_async_callback(serving.close)
         url = await serving.start()
+        spare_imports()
         _greet(options, spec, serving, url, time.monotonic() - options.started)
         return await _until_stopped(serving, view)
 

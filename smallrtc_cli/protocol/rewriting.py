@@ -1,7 +1,21 @@
 """Session descriptions rewritten, line by line: what a rule does not speak about stays as it was."""
 
+import re
+
 from smallrtc_cli.protocol.candidates import parse_candidate
+from smallrtc_cli.protocol.opus_fmtp import OpusParameters
 from smallrtc_cli.protocol.sdp import is_candidate, join, lines_of
+
+_OPUS = re.compile(r"a=rtpmap:([0-9]{1,3}) opus/48000/2")
+
+
+def with_opus(sdp: str, wishes: OpusParameters) -> str:
+    """Say how we want to receive Opus, wherever it is named: aiortc says nothing of that."""
+    lines = []
+    for line in lines_of(sdp):
+        named = _OPUS.fullmatch(line)
+        lines += [line, *(wishes.lines(int(named[1])) if named else ())]
+    return join(lines)
 
 
 def without_bad_candidates(sdp: str) -> tuple[str, int]:

@@ -26,10 +26,10 @@ from aiortc import (
     RTCRtpReceiver,
     RTCRtpTransceiver,
     RTCSctpTransport,
+    rtcpeerconnection,
     rtcsctptransport,
 )
 from aiortc.codecs import get_encoder
-from aiortc.jitterbuffer import JitterFrame
 from aiortc.mediastreams import MediaStreamTrack
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcsctptransport import (
@@ -41,11 +41,11 @@ from aiortc.rtcsctptransport import (
     ReconfigChunk,
     SackChunk,
 )
-from aiortc.rtp import RtpPacket
 from aiortc.stats import RTCTransportStats
 from aiortc.utils import uint32_gt
 
 from smallrtc_cli.protocol.packet_sizes import Layers, pad4
+from smallrtc_cli.rtc.aiortc_identity import OF_THIS_PROCESS
 
 
 class IceConnection(Connection):
@@ -147,14 +147,26 @@ def abandon_relay(protocol: StunProtocol) -> None:
     inner.transport.abort()
 
 
+def rebound(method: FunctionType, constants: dict[str, Any]) -> FunctionType:
+    """The same function with module constants of its own: no copy of its code, and nobody else's are changed."""
+    made = FunctionType(method.__code__, constants, method.__name__, method.__defaults__, method.__closure__)
+    made.__kwdefaults__ = method.__kwdefaults__
+    return made
+
+
+_INITIALIZE: Final = rebound(
+    cast(FunctionType, RTCPeerConnection.__init__), vars(rtcpeerconnection) | {"RTCCertificate": OF_THIS_PROCESS}
+)
+
+
 class PeerConnection(RTCPeerConnection):
-    """aiortc's peer connection with an ICE agent of our making."""
+    """aiortc's peer connection with an ICE agent of our making, and the certificate of this process."""
 
     def __init__(self, configuration: Any, agent: Callable[[], IceConnection]) -> None:
         self._new_agent = agent
         self.association: Association | None = None
         "What the data channels run over, once there is one."
-        super().__init__(configuration)
+        _INITIALIZE(self, configuration)
 
     def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:  # noqa: N802
         dtls: RTCDtlsTransport = super()._RTCPeerConnection__createDtlsTransport()  # type: ignore[misc]
@@ -217,13 +229,6 @@ def unacknowledged(sctp: RTCSctpTransport) -> int:
     return len(sctp._data_channel_queue) + len(sctp._outbound_queue) + len(sctp._sent_queue)
 
 
-def _resized(method: FunctionType, constants: dict[str, Any]) -> FunctionType:
-    """The same function with module constants of its own: no copy of its code, and nobody else's are changed."""
-    made = FunctionType(method.__code__, constants, method.__name__, method.__defaults__, method.__closure__)
-    made.__kwdefaults__ = method.__kwdefaults__
-    return made
-
-
 class _Padded(Chunk):
     """A HEARTBEAT (RFC 9260 section 3.3.5) and a PAD chunk (RFC 4820) in one packet, in the place of a chunk."""
 
@@ -275,7 +280,7 @@ class Association:
         self.sctp = sctp
         self._constants = dict(vars(rtcsctptransport))
         for name in self.SIZED:
-            method = _resized(getattr(RTCSctpTransport, name), self._constants)
+            method = rebound(getattr(RTCSctpTransport, name), self._constants)
             setattr(sctp, name, method.__get__(sctp))
         self._acknowledged: list[Callable[[], None]] = []
         self._send_sized = sctp._send
@@ -559,7 +564,7 @@ def limit_payload(transceiver: RTCRtpTransceiver, size: int) -> Callable[[int], 
     kind = type(encoder)
     constants = dict(vars(sys.modules[kind.__module__]))
     sized = {
-        name: type(member)(_resized(cast(FunctionType, member.__func__), constants))
+        name: type(member)(rebound(cast(FunctionType, member.__func__), constants))
         for name, member in vars(kind).items()
         if isinstance(member, staticmethod | classmethod) and "PACKET_MAX" in member.__func__.__code__.co_names
     }
@@ -594,31 +599,6 @@ def end_track(track: MediaStreamTrack) -> None:
     cast(Any, track)._queue.put_nowait(None)
 
 
-class ArrivalOrder:
-    """In the place of aiortc's jitter buffer: a packet leaves when it arrives, a late one or a copy not at all.
-
-    aiortc holds every packet back for four more (80 ms), and after one loss for fourteen, for good.
-    """
-
-    _RESET = 1000
-    "So many sequence numbers back is a new start, not a late packet (RFC 3550 appendix A.1 has 100 to 3000)."
-
-    def __init__(self) -> None:
-        self._last: int | None = None
-
-    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
-        behind = 0 if self._last is None else (self._last - packet.sequence_number) & 0xFFFF
-        if self._last is not None and behind < self._RESET:
-            return False, None
-        self._last = packet.sequence_number
-        return False, JitterFrame(data=cast(Any, packet)._data, timestamp=packet.timestamp)
-
-
-def release_at_once(receiver: RTCRtpReceiver) -> None:
-    """Let a receiver decode audio packets as they arrive."""
-    cast(Any, receiver)._RTCRtpReceiver__jitter_buffer = ArrivalOrder()
-
-
 async def request_keyframe(receiver: RTCRtpReceiver) -> None:
     """Send a picture loss indication (RFC 4585) to every source that has sent."""
     for source in receiver.getSynchronizationSources():
@@ -634,3 +614,8 @@ def clock_rate(transceiver: RTCRtpTransceiver) -> int:
 def codec(transceiver: RTCRtpTransceiver) -> RTCRtpCodecParameters | None:
     """The codec in use, the first of those that were negotiated; None before."""
     return transceiver._codecs[0] if transceiver._codecs else None
+
+
+def payload_type(negotiated: RTCRtpCodecParameters) -> int:
+    """Of a codec that was negotiated; aiortc's type has None for one that was not."""
+    return cast(int, negotiated.payloadType)

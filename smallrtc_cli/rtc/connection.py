@@ -543,7 +543,10 @@ class SmallWebRTCConnection:
             return None
         if index not in self._tracks:
             self._tracks[index] = SmallWebRTCTrack(
-                receiver, lambda: self._session.is_enabled(index), self.settings.inbound_audio
+                receiver,
+                lambda: self._session.is_enabled(index),
+                self.settings.inbound_audio,
+                self.peer.sound.player(index),
             )
             if index == AUDIO_TRANSCEIVER_INDEX:
                 self._tracks[index].tap = self._heard

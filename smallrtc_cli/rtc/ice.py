@@ -94,6 +94,8 @@ class IceAgent(IceConnection):
         self._gathering: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._returned = False
+        self.take_media: Callable[[bytes], bool] | None = None
+        "Sees what is no STUN first, and says whether it has taken it."
         self.last_heard = 0.0
         "When the last packet of any kind came from the other side, in loop time."
         self.path_lost = False
@@ -301,7 +303,8 @@ class IceAgent(IceConnection):
 
     def data_received(self, data: bytes, component: int) -> None:
         self.last_heard = asyncio.get_running_loop().time()
-        super().data_received(data, component)
+        if self.take_media is None or not self.take_media(data):
+            super().data_received(data, component)
 
     def check_incoming(self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
         self.last_heard = asyncio.get_running_loop().time()  # aioice has checked the password by now

@@ -27,6 +27,7 @@ from smallrtc_cli.errors import BadRequest, CouldNotConnect, MessageTooLarge, Un
 from smallrtc_cli.protocol.candidates import parse_candidate
 from smallrtc_cli.protocol.packet_sizes import CAUTIOUS_MTU, Layers
 from smallrtc_cli.protocol.rewriting import (
+    with_opus,
     without_bad_candidates,
     without_end_of_candidates,
     without_local_names,
@@ -38,6 +39,7 @@ from smallrtc_cli.rtc import aiortc_internals
 from smallrtc_cli.rtc.channel_path import ChannelPath
 from smallrtc_cli.rtc.ice import IceAgent, IceOptions
 from smallrtc_cli.rtc.path import PathReport
+from smallrtc_cli.rtc.peer_sound import OFFERED, PeerSound
 from smallrtc_cli.rtc.tracks import Slot
 
 logger = logging.getLogger(__name__)
@@ -138,6 +140,7 @@ class Peer:
         self._closing: asyncio.Task[None] | None = None
         self._waiters: set[asyncio.Event] = set()
         self._path: ChannelPath | None = None
+        self.sound = PeerSound(settings)
         self._payload_limits: dict[int, Callable[[int], None]] = {}
         self.pc.on("connectionstatechange", self._connection_state_changed)
         self.pc.on("iceconnectionstatechange", self._ice_state_changed)
@@ -179,7 +182,7 @@ class Peer:
             self.add_candidate(IceCandidate(line))
         if offered != addressed:
             self.end_candidates()
-        return str(self.pc.localDescription.sdp)
+        return with_opus(str(self.pc.localDescription.sdp), self.sound.answered)
 
     async def offer(self, media: MediaOptions) -> str:
         """Make an offer, the first or a later one, and return its SDP."""
@@ -187,7 +190,7 @@ class Peer:
             self._add_sections(media)
         await self.pc.setLocalDescription(await self.pc.createOffer())
         self._require_candidates()
-        sdp = str(self.pc.localDescription.sdp)
+        sdp = with_opus(str(self.pc.localDescription.sdp), OFFERED)
         agent = self.agent
         return without_end_of_candidates(sdp) if agent and agent.trickling else sdp
 
@@ -210,6 +213,7 @@ class Peer:
 
     def _described(self, remote: str) -> None:
         self._max_message_size = max_message_size(remote)
+        self.sound.obey(remote)
         self._limit_payloads()
         if self.stages.described is None:
             self.stages.described = asyncio.get_running_loop().time()
@@ -229,7 +233,11 @@ class Peer:
 
     def _attach(self, index: int, transceiver: RTCRtpTransceiver) -> None:
         slot = self._slots.get(index)
-        if slot is not None and slot.kind == transceiver.kind and transceiver.sender.track is None:
+        if slot is None or slot.kind != transceiver.kind or transceiver.sender.track is not None:
+            return
+        if slot.kind == "audio":
+            self.sound.send(transceiver, slot)
+        else:
             transceiver.sender.replaceTrack(slot.track())
 
     # Candidates
@@ -313,8 +321,13 @@ class Peer:
         for index, transceiver in enumerate(self.pc.getTransceivers()):
             if transceiver.receiver.track is track:
                 if transceiver.kind == "audio":
-                    aiortc_internals.release_at_once(transceiver.receiver)
+                    self._play(index, transceiver.receiver)
                 self._listener.track_started(self, index)
+
+    def _play(self, index: int, receiver: RTCRtpReceiver) -> None:
+        agent, dtls = self.agent, aiortc_internals.dtls_transport(self.pc)
+        if agent is not None and dtls is not None:
+            agent.take_media = self.sound.play(index, receiver, dtls)
 
     async def request_keyframes(self) -> None:
         """Ask for a picture that needs no earlier one, on every video track."""
@@ -507,6 +520,7 @@ class Peer:
             self._path.close()
         for task in self._tasks:
             task.cancel()
+        self.sound.close()
         for transceiver in self.pc.getTransceivers():
             if transceiver.receiver.track is not None:
                 aiortc_internals.end_track(transceiver.receiver.track)

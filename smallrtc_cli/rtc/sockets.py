@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, cast
 
 from aioice import Connection, stun
 from aioice.ice import StunProtocol
@@ -11,6 +12,9 @@ from aioice.stun import RETRY_RTO
 from aioice.turn import UDP_SOCKET_BUFFER_SIZE
 
 Address = tuple[str, int]
+
+_LAST_OF_STUN = 3
+"First byte of a STUN message (RFC 7983)."
 
 COMPONENT = 1
 "RTP and RTCP share one component (RFC 8834 section 4.5)."
@@ -50,6 +54,15 @@ class CheckSocket(StunProtocol):
     def path(self, address: Address) -> Path:
         """What is known of the way to a remote address."""
         return self.paths.setdefault(address, Path())
+
+    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        """As aioice's; what is no STUN by its first byte (RFC 7983) is not looked at as if it were."""
+        if not data:  # aiortc would end the connection
+            return
+        if cast(bytes, data)[0] > _LAST_OF_STUN:
+            self.receiver.data_received(cast(bytes, data), COMPONENT)
+        else:
+            super().datagram_received(data, addr)
 
     async def request(
         self,

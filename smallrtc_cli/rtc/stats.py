@@ -14,6 +14,7 @@ from typing import Any, Final
 from aiortc import RTCRtpTransceiver
 
 from smallrtc_cli.rtc import aiortc_internals
+from smallrtc_cli.rtc.audio_receiver import AudioReceiver
 from smallrtc_cli.rtc.connection import SmallWebRTCConnection
 from smallrtc_cli.rtc.peer import Peer
 from smallrtc_cli.rtc.tracks import SlotTrack, SmallWebRTCTrack
@@ -40,7 +41,7 @@ async def stats(connection: SmallWebRTCConnection) -> StatsReport:
     peer = connection.peer
     entries: list[Entry] = []
     for index, transceiver in enumerate(peer.pc.getTransceivers()):
-        entries += await _media(transceiver, connection.open_tracks.get(index))
+        entries += await _media(transceiver, connection.open_tracks.get(index), peer.sound.player(index))
     entries += [*_transport(peer), *_pair(peer), *_channel(peer)]
     entries.append({"id": "smallrtc", "type": "smallrtc", **connection.counters})
     now = dt.datetime.now(dt.UTC).timestamp() * 1000
@@ -55,7 +56,9 @@ def of_type(report: StatsReport, kind: str, media: str | None = None) -> list[En
 # Media
 
 
-async def _media(transceiver: RTCRtpTransceiver, heard: SmallWebRTCTrack | None) -> list[Entry]:
+async def _media(
+    transceiver: RTCRtpTransceiver, heard: SmallWebRTCTrack | None, player: AudioReceiver | None
+) -> list[Entry]:
     codec = _codec(transceiver)
     source = _source(transceiver)
     extra: Entry = {"mid": transceiver.mid} | ({"codecId": codec["id"]} if codec else {})
@@ -67,8 +70,8 @@ async def _media(transceiver: RTCRtpTransceiver, heard: SmallWebRTCTrack | None)
             entry = _w3c(asdict(found), transceiver) | extra
             if found.type == "outbound-rtp" and source:
                 entry["mediaSourceId"] = source["id"]
-            if found.type == "inbound-rtp" and heard is not None:
-                entry |= _heard(heard)
+            if found.type == "inbound-rtp":
+                entry |= (_heard(heard) if heard is not None else {}) | (player.statistics if player else {})
             entries.append({name: value for name, value in entry.items() if value is not None})
     return entries
 

@@ -4,7 +4,7 @@ Out: a bot's sound and pictures belong to the conversation. A `Slot` holds the b
 connection sends from it through a `SlotTrack` of its own, and the newest one that sends has the slot. In: a
 `SmallWebRTCTrack` decodes only while somebody reads and never hands over more than a short backlog.
 
-This file and `aiortc_internals` are the seam behind which aiortc's own sender and receiver do the media work.
+Behind the seam `AudioReceiver` and `AudioSender` do the work for sound, and aiortc's own for pictures.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from smallrtc_cli.audio.live import LiveSound
 from smallrtc_cli.audio.pcm import BYTES_PER_SAMPLE, Converter, FrameClock, PlayoutQueue, to_av_frame
 from smallrtc_cli.config import InboundAudio, OutboundAudio
 from smallrtc_cli.rtc import aiortc_internals
+from smallrtc_cli.rtc.audio_receiver import AudioReceiver, SoundFormat
 from smallrtc_cli.rtc.levels import RecentSound
 
 logger = logging.getLogger(__name__)
@@ -33,8 +34,13 @@ _FRAME = {"audio": 0.02, "video": 1 / 30}
 _LEAST_GAP = 480
 "Samples at 48 kHz (10 ms): what is less is the rounding of a source's timestamps, which may be whole milliseconds."
 
+_TIME_BASE = Fraction(1, 48_000)
+
 _UNTIL_SENT = 2
 "Frames that are taken until one is on its way: the next is asked for when it was sent, and the encoder keeps 6.5 ms."
+
+_STOOD_STILL = 0.005
+"Seconds by which a timer is late when the loop was held up, or the machine is busy."
 
 _LONGEST_PRETENCE = 1.0
 "Seconds that a write may take after the end of the conversation."
@@ -57,9 +63,14 @@ class SmallWebRTCTrack:
     """
 
     def __init__(
-        self, receiver: RTCRtpReceiver, is_enabled: Callable[[], bool], settings: InboundAudio | None = None
+        self,
+        receiver: RTCRtpReceiver,
+        is_enabled: Callable[[], bool],
+        settings: InboundAudio | None = None,
+        player: AudioReceiver | None = None,
     ) -> None:
-        self._receiver = receiver
+        """A `player` is what decodes sound in the place of aiortc."""
+        self._receiver, self._player = receiver, player
         self._track: MediaStreamTrack = receiver.track
         self._is_enabled = is_enabled
         self._settings = settings or InboundAudio()
@@ -112,6 +123,11 @@ class SmallWebRTCTrack:
             if self.tap is not None:
                 self.tap(frame)
         return frame
+
+    def prefer(self, wanted: SoundFormat) -> None:
+        """Have sound decoded straight to a format, or the nearest that the codec has; from the next packet on."""
+        if self._player is not None:
+            self._player.prefer(wanted)
 
     def discard_old_frames(self) -> None:
         """Forget what was decoded and not read."""
@@ -166,7 +182,8 @@ class Slot:
         self.tap: FrameTap | None = None
         self._changed = asyncio.Event()
         self._numbers = itertools.count(1)
-        self._pending: asyncio.Future[Any] | None = None
+        self._readers: set[asyncio.Task[Any]] = set()
+        "Who waits for the source's next frame; one is taken out when it is to wait no more."
         self._leaving: set[asyncio.Task[None]] = set()
 
     def replace(self, source: MediaStreamTrack | None) -> None:
@@ -176,8 +193,9 @@ class Slot:
         restart: what is left in the old one is taken, unheard, so that it does not wait for ever.
         """
         old, self.source = self.source, source
-        if self._pending is not None:
-            self._pending.cancel()
+        for reader in self._readers:
+            reader.cancel()
+        self._readers.clear()
         self._wake()
         if old is not None and old is not source and old.kind == "audio" and not isinstance(old, BotAudioTrack):
             task = asyncio.ensure_future(self._take_the_rest(old))
@@ -220,25 +238,26 @@ class Slot:
             if number < self.owner or self.source is None:
                 await self._changed.wait()
                 continue
-            source, changed = self.source, self._changed
+            source, reader = self.source, asyncio.current_task()
+            assert reader is not None
+            self._readers.add(reader)
             try:
-                self._pending = asyncio.ensure_future(source.recv())
-                return await self._pending
+                return await source.recv()
             except MediaStreamError:
                 if self.source is source:
                     self.source = None
             except asyncio.CancelledError:
-                if self._changed is changed or _is_cancelled():
+                if reader in self._readers or reader.cancelling() > 1:  # it was not `replace`, or not only
                     raise
+            finally:
+                if reader in self._readers:
+                    self._readers.remove(reader)
+                else:
+                    reader.uncancel()
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 class SlotTrack(MediaStreamTrack):
@@ -251,11 +270,15 @@ class SlotTrack(MediaStreamTrack):
         super().__init__()
         self.kind = slot.kind
         self._slot, self._number = slot, number
-        self._converter = Converter(48_000, 2)
+        self.give(48_000, 2)
         self.sound = RecentSound()
         self._ready: list[av.AudioFrame] = []
         self._last_in: int | None = None
         self._pts = 0
+
+    def give(self, rate: int, channels: int) -> None:
+        """Convert sound to this format from now on; timestamps count 48 kHz whatever the rate."""
+        self._converter = Converter(rate, channels)
 
     async def recv(self) -> Any:
         """The next frame for the encoder."""
@@ -274,14 +297,15 @@ class SlotTrack(MediaStreamTrack):
         """Follow a gap in the source's timestamps (RFC 3550: time passes in silence too)."""
         if frame.pts is None or frame.time_base is None:
             return
-        start = int(frame.pts * frame.time_base * 48_000)
+        base = frame.time_base
+        start = frame.pts * 48_000 * base.numerator // base.denominator
         if self._last_in is not None and _LEAST_GAP <= start - self._last_in < 48_000 * 3600:
             self._pts += start - self._last_in
         self._last_in = start + frame.samples * 48_000 // frame.sample_rate
 
     def _stamp(self, frame: av.AudioFrame) -> av.AudioFrame:
-        frame.pts, frame.time_base = self._pts, Fraction(1, 48_000)
-        self._pts += frame.samples
+        frame.pts, frame.time_base = self._pts, _TIME_BASE
+        self._pts += frame.samples * 48_000 // frame.sample_rate
         self.sound.note(frame, asyncio.get_running_loop().time())
         return frame
 
@@ -424,14 +448,27 @@ class BotAudioTrack(MediaStreamTrack):
     async def _flow(self, sound: LiveSound) -> tuple[bytes, int]:
         """What was written, as soon as it is enough for a frame, or silence where nothing comes; with its position."""
         loop = asyncio.get_running_loop()
+        await self._catch_up(sound)
         while (frame := sound.take(loop.time())) is None:
             self._written.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(sound.due(loop.time())):
                     await self._written.wait()
+            await self._catch_up(sound)
             if self.readyState != "live":
                 raise MediaStreamError
         return frame
+
+    async def _catch_up(self, sound: LiveSound) -> None:
+        """After a moment in which the loop stood still, what was said meanwhile needs some turns of it to get here."""
+        now = asyncio.get_running_loop().time()
+        if now - sound.due(now) < _STOOD_STILL:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.grace):
+                while not sound.is_complete and self.readyState == "live":
+                    self._written.clear()
+                    await self._written.wait()
 
     async def _wait_for_more(self) -> None:
         """Give a bot that speaks as it hears, or whose next piece is late, a moment: late sound beats silence."""

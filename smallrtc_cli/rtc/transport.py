@@ -24,6 +24,7 @@ from smallrtc_cli.errors import SmallRTCError
 from smallrtc_cli.protocol import rtvi
 from smallrtc_cli.protocol.messages import require_object
 from smallrtc_cli.protocol.session import CloseReason, Role, State
+from smallrtc_cli.rtc.audio_receiver import SoundFormat
 from smallrtc_cli.rtc.connection import SmallWebRTCConnection
 from smallrtc_cli.rtc.events import H, Handler, Inbox
 from smallrtc_cli.rtc.tracks import BotAudioTrack, SmallWebRTCTrack, Tap
@@ -111,6 +112,8 @@ class AudioInput:
     async def _read(self) -> None:
         if self._track is None:
             self._track = await self._transport.connection.next_audio_track(after=self._ended)
+            if self._track is not None:
+                self._track.prefer(SoundFormat(self._rate, self._channels))
         if self._track is None:
             self.release()
             raise StopAsyncIteration
@@ -119,7 +122,7 @@ class AudioInput:
         except MediaStreamError:
             self._ended, self._track = self._track, None
             return
-        pts = int(frame.pts * frame.time_base * self._rate)
+        pts = frame.pts * self._rate // frame.sample_rate
         for piece in self._converter.convert_frame(frame):
             self._ready.append(InputAudioRawFrame(to_bytes(piece), self._rate, self._channels, pts))
             pts += piece.samples

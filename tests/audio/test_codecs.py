@@ -67,6 +67,22 @@ def test_after_a_reset_the_same_packets_give_the_same_sound(way, mime):
 
 
 @pytest.mark.parametrize("mime", CODECS)
+@pytest.mark.parametrize("wrong", ["one less", "two channels", "one dimension", "nothing", "floats"])
+def test_anything_but_one_packet_of_sound_is_refused(way, mime, wrong):
+    encoder = encoder_for(mime, 48_000, 1, Opus())
+    sound = np.zeros((encoder.packet, 1), np.int16)
+    wrongs = {
+        "one less": sound[1:],
+        "two channels": np.repeat(sound, 2, axis=1),
+        "one dimension": sound[:, 0],
+        "nothing": sound[:0],
+        "floats": sound.astype(np.float32),
+    }
+    with pytest.raises(WrongFormat, match=rf"^a packet takes int16 of shape `\({encoder.packet}, 1\)`, not"):
+        encoder.encode(wrongs[wrong])
+
+
+@pytest.mark.parametrize("mime", CODECS)
 def test_no_bytes_is_no_packet(way, mime):
     with pytest.raises(UndecodablePacket):
         decoder_for(mime, 48_000, 1).decode(b"")

@@ -112,15 +112,17 @@ def test_the_end_of_a_word_is_sent_however_short():
     assert sound.queue.seconds == 0
 
 
-def test_sound_that_is_back_leaves_when_a_frame_is_due_and_what_piled_up_is_dropped():
+def test_sound_that_is_back_leaves_at_once_and_of_what_piled_up_no_more_than_60_ms():
     sound = flowing()
     sound.take(0.06)
-    sound.put(numbered(8000, 3 * FRAME))
-    assert sound.take(0.079) is None
-    assert sound.take(0.08) == (numbered(8000 + 2 * FRAME, FRAME), 4 * FRAME)
+    sound.put(numbered(8000, 5 * FRAME))
+    assert [sound.take(0.07) for _ in range(4)] == [
+        *((numbered(8000 + n * FRAME, FRAME), (n + 2) * FRAME) for n in (2, 3, 4)),
+        None,
+    ]
     assert sound.dropped == 2 * FRAME
     sound.put(numbered(9000, FRAME))
-    assert sound.take(0.085) == (numbered(9000, FRAME), 5 * FRAME)
+    assert sound.take(0.085) == (numbered(9000, FRAME), 7 * FRAME)
 
 
 def test_half_a_frame_waits_for_its_rest_while_silence_goes_on():

@@ -333,3 +333,10 @@ def test_a_converter_goes_on_after_a_wrong_format():
 def test_any_usual_rate_will_do(rate):
     check_format(rate, 1)
     check_format(rate, np.int32(2))
+
+
+def test_two_sides_become_one_at_half_the_level_of_each():
+    sides = np.array([[1000, 3000], [-1000, 1000], [32767, 32767], [-32768, -32768]], "<i2")
+    (frame,) = Converter(48_000, 1).convert_frame(to_av_frame(sides.tobytes(), 48_000, 2))
+    assert (frame.samples, frame.sample_rate, frame.layout.name) == (4, 48_000, "mono")
+    assert np.frombuffer(to_bytes(frame), "<i2") == pytest.approx(sides.mean(axis=1), abs=1)

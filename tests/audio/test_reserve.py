@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from received import PACKET, RATE, largest_step, rms, tone, voice
+from played import largest_step
+from received import PACKET, RATE, rms, tone, voice
 
 from smallrtc_cli.audio.reserve import Reserve
 from smallrtc_cli.config import Playout

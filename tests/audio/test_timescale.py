@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from received import largest_step, rms, tone, voice
+from played import largest_step
+from received import rms, tone, voice
 
 from smallrtc_cli.audio.timescale import TimeScale
 

@@ -2,13 +2,15 @@
 
 import sdp_offers
 
+from smallrtc_cli.protocol.opus_fmtp import OpusParameters, read_opus
 from smallrtc_cli.protocol.rewriting import (
     esp32_answer,
+    with_opus,
     without_bad_candidates,
     without_end_of_candidates,
     without_local_names,
 )
-from smallrtc_cli.protocol.sdp import is_candidate, lines_of
+from smallrtc_cli.protocol.sdp import is_candidate, lines_of, sections
 
 CHROMIUM, AIORTC = sdp_offers.CHROMIUM, sdp_offers.AIORTC
 
@@ -59,3 +61,23 @@ def test_bad_candidates_are_dropped_and_counted():
     assert "nonsense" not in rewritten
     assert without_bad_candidates(rewritten) == (rewritten, 0)
     assert without_bad_candidates(AIORTC) == (AIORTC, 0)
+
+
+def test_wishes_for_opus_follow_the_line_that_names_it_and_nothing_else_changes():
+    rewritten = with_opus(AIORTC, OpusParameters(fec=True, stereo=True))
+    assert dropped(rewritten, AIORTC) == ["a=fmtp:96 minptime=10;useinbandfec=1;stereo=1", "a=maxptime:120"]
+    lines = lines_of(rewritten)
+    named = lines.index("a=rtpmap:96 opus/48000/2")
+    assert lines[named + 1].startswith("a=fmtp:96 ")
+    assert lines[: named + 1] + lines[named + 3 :] == lines_of(AIORTC)
+
+
+def test_what_was_written_is_what_the_other_side_reads():
+    wishes = OpusParameters(fec=True, stereo=True, sends_stereo=True)
+    (audio,) = [section for section in sections(with_opus(AIORTC, wishes)) if section.kind == "audio"]
+    assert read_opus(audio, 96) == wishes
+
+
+def test_a_description_without_opus_stays_as_it_is():
+    sdp = AIORTC.replace("opus/48000/2", "speex/16000")
+    assert with_opus(sdp, OpusParameters()) == sdp

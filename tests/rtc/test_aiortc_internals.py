@@ -10,10 +10,8 @@ from aiortc import (
     AudioStreamTrack,
     VideoStreamTrack,
 )
-from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
-from aiortc.rtp import RtpPacket
 from av import AudioFrame
 from calls import until
 from peer_connections import call, peer_connection
@@ -22,12 +20,6 @@ from smallrtc_cli.rtc import aiortc_internals as internals
 from smallrtc_cli.rtc.ice import IceAgent
 
 pytestmark = pytest.mark.usefixtures("loopback_only")
-
-
-def rtp(sequence_number: int) -> RtpPacket:
-    packet = RtpPacket(sequence_number=sequence_number, timestamp=960 * sequence_number)
-    packet._data = b"sound"
-    return packet
 
 
 # aioice's agent
@@ -257,17 +249,6 @@ async def test_aiortc_still_ends_a_remote_track_by_none_in_its_queue_and_droppin
     assert track.readyState == "ended"
 
 
-async def test_aiortc_still_asks_its_jitter_buffer_by_add_and_decodes_what_that_gives():
-    async with call(AudioStreamTrack(), channel=False) as (_, other):
-        receiver = other.getReceivers()[0]
-        assert isinstance(receiver._RTCRtpReceiver__jitter_buffer, JitterBuffer)
-        internals.release_at_once(receiver)
-        internals.drop_frames(receiver.track, 0)
-        frame = await asyncio.wait_for(receiver.track.recv(), 5)
-        assert frame.samples == 960
-        assert receiver._RTCRtpReceiver__jitter_buffer._last is not None
-
-
 async def test_aiortc_still_sends_a_picture_loss_indication_by_send_rtcp_pli():
     async with call(VideoStreamTrack(), channel=False) as (_, other):
         receiver, asked = other.getReceivers()[0], []
@@ -289,31 +270,3 @@ async def test_aiortc_still_has_the_negotiated_codecs_in_a_transceivers_codecs()
     pc = peer_connection()
     assert internals.clock_rate(pc.addTransceiver("audio")) == 48_000
     await pc.close()
-
-
-# Our own buffer
-
-
-def test_packets_leave_in_the_order_in_which_they_arrive_and_late_ones_and_copies_do_not():
-    buffer = internals.ArrivalOrder()
-    given = [1, 2, 2, 4, 3, 5]
-    assert [n for n in given if buffer.add(rtp(n))[1] is not None] == [1, 2, 4, 5]
-
-
-def test_a_frame_has_the_packets_sound_and_time():
-    wants_keyframe, frame = internals.ArrivalOrder().add(rtp(7))
-    assert not wants_keyframe
-    assert (frame.data, frame.timestamp) == (b"sound", 7 * 960)
-
-
-def test_the_numbers_may_wrap_around():
-    buffer = internals.ArrivalOrder()
-    given = [65_534, 65_535, 0, 65_535, 1]
-    assert [n for n in given if buffer.add(rtp(n))[1] is not None] == [65_534, 65_535, 0, 1]
-
-
-def test_a_thousand_numbers_back_is_a_new_start_and_fewer_are_late():
-    buffer = internals.ArrivalOrder()
-    assert buffer.add(rtp(5000))[1] is not None
-    assert buffer.add(rtp(4001))[1] is None
-    assert buffer.add(rtp(4000))[1] is not None

@@ -438,3 +438,23 @@ async def test_the_other_side_learns_of_lost_consent_by_an_event(make_agent, has
     await other.close()
     await asyncio.wait_for(one.get_event(), 10)
     assert one.is_closing()
+
+
+# What is no STUN
+
+
+async def test_media_is_seen_where_it_arrives_and_what_is_not_taken_waits_as_before(make_agent):
+    one, other = await connected(make_agent)
+    seen = []
+    other.take_media = lambda data: seen.append(data) or data.startswith(b"\x80")
+    for data in (b"\x80 sound", b"\x16 dtls", b"\x40 channel"):
+        await one.send(data)
+    assert [await asyncio.wait_for(other.recv(), 5) for _ in range(2)] == [b"\x16 dtls", b"\x40 channel"]
+    assert seen == [b"\x80 sound", b"\x16 dtls", b"\x40 channel"]
+
+
+async def test_a_datagram_without_a_byte_is_nothing(make_agent):
+    one, other = await connected(make_agent)
+    await one.send(b"")
+    await one.send(b"\x16 after it")
+    assert await asyncio.wait_for(other.recv(), 5) == b"\x16 after it"

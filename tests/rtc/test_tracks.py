@@ -362,6 +362,31 @@ async def test_a_sender_that_is_cancelled_while_the_source_changes_ends_too(slot
         await _soon(reading)
 
 
+async def test_a_sender_that_another_one_has_followed_can_still_be_cancelled(slot, source):
+    slot.replace(source)
+    old, new = await _started(slot.track().recv()), await _started(slot.track().recv())
+    for reading in (old, new):
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await _soon(reading)
+
+
+async def test_a_sender_that_was_given_another_source_can_still_wait_with_a_limit(slot, source):
+    """What `replace` does to it leaves no trace in its task."""
+    slot.replace(source)
+    other = Source("video")
+
+    async def read():
+        frame = await track.recv()
+        return frame, asyncio.current_task().cancelling()
+
+    track = slot.track()
+    reading = await _started(read())
+    slot.replace(other)
+    other.give("new")
+    assert await _soon(reading) == ("new", 0)
+
+
 async def test_a_source_that_ended_leaves_the_slot_free_for_the_next(slot, source):
     slot.replace(source)
     source.give(1, None)
@@ -774,6 +799,25 @@ async def test_live_sound_leaves_as_soon_as_a_packet_is_full():
         _numbered(1 + PACKET, PACKET),
     ]
     assert [frame.pts for frame in (first, second, third)] == [0, PACKET, 2 * PACKET]
+
+
+async def test_a_loop_that_stood_still_puts_no_silence_before_the_live_sound_that_is_on_its_way():
+    track = BotAudioTrack(settings=replace(QUICK, grace=SOON), live=True)
+    await track.write(_numbered(1, PACKET))
+    await _heard(track, 1)
+    listening = await _started(track.recv())
+
+    async def write_later():
+        for _ in range(20):  # as from a socket through a decoder and a bot
+            await asyncio.sleep(0)
+        for half in range(2):
+            await track.write(_numbered(1000 + half * PACKET // 2, PACKET // 2))
+
+    writing = asyncio.ensure_future(write_later())
+    time.sleep(5 * QUICK.late_after)  # noqa: ASYNC251
+    frame = await _soon(listening)
+    await writing
+    assert to_bytes(frame) == _numbered(1000, PACKET)
 
 
 async def test_a_live_stream_goes_on_in_silence_and_its_timestamps_with_it():

@@ -24,6 +24,7 @@ from smallrtc_cli.commands.connect.outcome import Ending
 from smallrtc_cli.commands.connect.screen import Screen
 from smallrtc_cli.commands.connect.script import Script
 from smallrtc_cli.commands.connect.story import Story
+from smallrtc_cli.commands.garbage import spare_imports
 from smallrtc_cli.config import Redial, Settings
 from smallrtc_cli.errors import ExitCode, SmallRTCError
 from smallrtc_cli.protocol import rtvi
@@ -63,6 +64,7 @@ def run(options: ConnectOptions) -> ExitCode:
     )
     options.network.ends()
     require_interface()
+    spare_imports()
     return asyncio.run(_connect(options, plan))
 
 
