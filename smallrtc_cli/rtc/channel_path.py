@@ -18,7 +18,7 @@ from smallrtc_cli.protocol.mtu import Outcome
 from smallrtc_cli.protocol.packet_sizes import SMALLEST_CHUNK
 from smallrtc_cli.protocol.stall import Progress, Step
 from smallrtc_cli.rtc import aiortc_internals
-from smallrtc_cli.rtc.aiortc_internals import Association
+from smallrtc_cli.rtc.association import Association
 from smallrtc_cli.rtc.ice import IceAgent
 from smallrtc_cli.rtc.path import Limit, PathReport, layers_of, probe_path
 from smallrtc_cli.rtc.wire import Wire
