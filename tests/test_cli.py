@@ -342,7 +342,7 @@ class FakeCommand:
 @pytest.fixture
 def others(monkeypatch):
     fake = FakeCommand()
-    for name in ("connect.run", "devices", "doctor.run"):
+    for name in ("connect.run", "devices", "doctor.run", "probe_mtu.run"):
         monkeypatch.setattr(f"smallrtc_cli.commands.{name}.run", fake)
     return fake
 

@@ -217,6 +217,13 @@ def unacknowledged(sctp: RTCSctpTransport) -> int:
     return len(sctp._data_channel_queue) + len(sctp._outbound_queue) + len(sctp._sent_queue)
 
 
+def unacknowledged_bytes(sctp: RTCSctpTransport) -> int:
+    """How much was handed over and not yet acknowledged."""
+    waiting = sum(len(user_data) for _, _, user_data in sctp._data_channel_queue)
+    unsent = sum(len(chunk.user_data) for chunk in sctp._outbound_queue)
+    return waiting + unsent + sum(len(chunk.user_data) for chunk in sctp._sent_queue if not chunk._acked)
+
+
 def _resized(method: FunctionType, constants: dict[str, Any]) -> FunctionType:
     """The same function with module constants of its own: no copy of its code, and nobody else's are changed."""
     made = FunctionType(method.__code__, constants, method.__name__, method.__defaults__, method.__closure__)
@@ -248,6 +255,9 @@ CAUTIOUS_CHUNK: Final = Layers(family=6, relay="udp").cautious_chunk
 _EXTENSIONS_OF_AIORTC: Final = [ForwardTsnChunk.type, ReconfigChunk.type]
 "What aiortc says in its INIT that it understands; no other stack says just that in that order."
 
+_FRESH_THRESHOLD: Final = 1024 * 1024
+"Bytes: aiortc begins with the window that the other side has announced, which is this in aiortc and Chromium."
+
 _MOST_OVERHEAD: Final = 256
 "More than any cipher of DTLS adds."
 
@@ -278,6 +288,8 @@ class Association:
             method = _resized(getattr(RTCSctpTransport, name), self._constants)
             setattr(sctp, name, method.__get__(sctp))
         self._acknowledged: list[Callable[[], None]] = []
+        self.window: int | None = None
+        "Bytes that the other side had room for, by the last acknowledgement that somebody listened to."
         self._send_sized = sctp._send
         cast(Any, sctp)._send = self._send
         self._sending: _Message | None = None
@@ -315,6 +327,12 @@ class Association:
         """User bytes of the chunks that were sent and not acknowledged, in order."""
         return [len(chunk.user_data) for chunk in self.sctp._sent_queue if not chunk._acked]
 
+    def start_slowly(self) -> None:
+        """Send as carefully as a fresh association (RFC 9260 section 7.2.1), whatever was learned of the path."""
+        sctp = self.sctp
+        sctp._cwnd, sctp._partial_bytes_acked = 3 * self.chunk, 0
+        sctp._ssthresh = max(_FRESH_THRESHOLD, sctp._ssthresh or 0)
+
     def on_acknowledgement(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back after each SACK chunk; returns how to stop it."""
         if not self._acknowledged:
@@ -332,6 +350,7 @@ class Association:
         self._receive_sack = receive = self.sctp._receive_sack_chunk
 
         async def receive_and_tell(chunk: SackChunk) -> None:
+            self.window = chunk.advertised_rwnd
             await receive(chunk)
             for callback in [*self._acknowledged]:
                 callback()

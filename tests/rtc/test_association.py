@@ -80,6 +80,7 @@ async def test_each_association_cuts_by_its_own_size_and_aiortcs_is_untouched():
 async def test_a_probe_is_as_long_as_a_packet_with_so_many_user_bytes_and_as_the_arithmetic_says():
     async with call() as (one, _):
         sctp, dtls = one.sctp, one.sctp.transport
+        await until(lambda: sctp.state == "connected")
         cipher = internals.dtls_security(dtls).cipher
         for size in CHUNKS:
             chunk = rtcsctptransport.DataChunk()
@@ -128,6 +129,33 @@ async def test_acknowledgements_are_told_to_all_that_listen_until_they_stop():
         one.association.chunk = 500
         one.line.send("x" * 3000)  # it still counts in its own chunks
         await until(lambda: received == ["1", "2", "x" * 3000])
+
+
+async def test_an_acknowledgement_tells_how_much_room_the_other_side_has():
+    async with call() as (one, other):
+        await opened(one, other)
+        stop = one.association.on_acknowledgement(lambda: None)
+        other.sctp._advertised_rwnd = 4711
+        one.line.send("1")
+        await until(lambda: not internals.unacknowledged(one.sctp))
+        stop()
+        assert one.association.window == 4711
+
+
+async def test_aiortc_still_begins_carefully_and_can_begin_so_again():
+    async with call() as (one, other):
+        received, _ = await opened(one, other)
+        association, sctp = one.association, one.sctp
+        threshold = sctp._ssthresh
+        one.line.send("x" * 200_000)
+        await until(lambda: received and not internals.unacknowledged(sctp))
+        assert sctp._cwnd > 20_000
+        sctp._ssthresh = 5000  # as after a loss
+        association.chunk = 1000
+        association.start_slowly()
+        assert (sctp._cwnd, sctp._ssthresh) == (3000, threshold)
+        one.line.send("y" * 200_000)
+        await until(lambda: len(received) == 2)
 
 
 async def test_the_other_side_can_be_asked_for_what_it_has():
