@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import secrets
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -30,10 +31,19 @@ def with_setting(text: str, name: str, value: str) -> str:
 
 
 def require_writable(path: Path) -> None:
-    """Raise `UsageError` for a file that cannot be one."""
-    if path.is_dir() or not path.resolve().parent.is_dir():
-        what = "is a folder" if path.is_dir() else "is in a folder that is not there"
-        raise UsageError(f"`{path}` {what}", hint="`--write-env FILE` names a file, such as `.env`")
+    """Raise `UsageError` for what cannot be one: a device such as `/dev/null`, replaced, is gone for everybody."""
+    hint = "`--write-env FILE` names a file, such as `.env`"
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except FileNotFoundError:
+        if path.resolve().parent.is_dir():
+            return
+        raise UsageError(f"`{path}` is in a folder that is not there", hint=hint) from None
+    except OSError as error:  # a name that is too long, no right to look, a link to itself
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"`{path}` cannot be a file: {reason}", hint=hint) from error
+    if kind != stat.S_IFREG:
+        raise UsageError(f"`{path}` is {'a folder' if kind == stat.S_IFDIR else 'no ordinary file'}", hint=hint)
 
 
 def write_setting(path: Path, name: str, value: str) -> None:

@@ -87,3 +87,18 @@ def test_a_folder_and_a_place_that_is_not_there_are_told_before_anything_is_meas
         with pytest.raises(UsageError):
             require_writable(path)
     require_writable(tmp_path / ".env")
+
+
+def test_a_device_or_a_pipe_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(os.devnull)
+    for path in (tmp_path / "pipe", tmp_path / "link"):
+        with pytest.raises(UsageError, match="is no ordinary file"):
+            require_writable(path)
+
+
+def test_a_name_that_no_file_can_have_is_a_usage_error(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path in (tmp_path / "loop", tmp_path / ("a" * 300)):
+        with pytest.raises(UsageError, match="cannot be a file"):
+            require_writable(path)
