@@ -213,6 +213,13 @@ def unacknowledged(sctp: RTCSctpTransport) -> int:
     return len(sctp._data_channel_queue) + len(sctp._outbound_queue) + len(sctp._sent_queue)
 
 
+def unacknowledged_bytes(sctp: RTCSctpTransport) -> int:
+    """How much was handed over and not yet acknowledged."""
+    waiting = sum(len(user_data) for _, _, user_data in sctp._data_channel_queue)
+    unsent = sum(len(chunk.user_data) for chunk in sctp._outbound_queue)
+    return waiting + unsent + sum(len(chunk.user_data) for chunk in sctp._sent_queue if not chunk._acked)
+
+
 def _resized(method: FunctionType, constants: dict[str, Any]) -> FunctionType:
     """The same function with module constants of its own: no copy of its code, and nobody else's are changed."""
     made = FunctionType(method.__code__, constants, method.__name__, method.__defaults__, method.__closure__)

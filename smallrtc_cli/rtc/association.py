@@ -19,6 +19,7 @@ from aiortc.rtcsctptransport import (
 )
 from aiortc.utils import uint32_gt
 
+from smallrtc_cli.protocol.congestion import Window
 from smallrtc_cli.protocol.packet_sizes import pad4
 from smallrtc_cli.rtc.sctp import Sctp
 from smallrtc_cli.rtc.sctp_piece import Message, Piece, fragments
@@ -85,6 +86,15 @@ class Association:
     def outstanding(self) -> int:
         """Bytes of the messages that have left the channel's queue and are not acknowledged."""
         return self.sctp.outstanding
+
+    @property
+    def window(self) -> int | None:
+        """Bytes that the other side had room for, by its last acknowledgement."""
+        return self.sctp.advertised
+
+    def start_slowly(self) -> None:
+        """Send as carefully as a fresh association (RFC 9260 section 7.2.1), whatever was learned of the path."""
+        self.sctp.window = Window(self.chunk)
 
     def on_acknowledgement(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back after each SACK chunk; returns how to stop it."""

@@ -47,6 +47,19 @@ class Limit(StrEnum):
     NONE = "none"
     "Whatever a data channel can send passes."
 
+    @property
+    def words(self) -> str:
+        """For people, as seen from the side that was limited."""
+        return _IN_WORDS[self]
+
+
+_IN_WORDS: Final = {
+    Limit.LOCAL: "the limit of our own interface",
+    Limit.ICMP: "a router says so",
+    Limit.BLACK_HOLE: "a black hole: nothing comes back",
+    Limit.NONE: "no limit was found",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class PathReport:

@@ -40,6 +40,8 @@ class SctpSender(RTCSctpTransport):
         "The most user bytes in a chunk, from the next message on."
         self.window = Window(self.chunk)
         self.round_trip = RoundTrip()
+        self.advertised: int | None = None
+        "Bytes that the other side has room for, as its last acknowledgement says."
         self.acknowledged: list[Callable[[], None]] = []
         "Called after each acknowledgement."
         self._rto = FIRST_TIMEOUT
@@ -130,6 +132,7 @@ class SctpSender(RTCSctpTransport):
     async def _receive_sack_chunk(self, chunk: SackChunk) -> None:
         if uint32_gt(self._last_sacked_tsn, chunk.cumulative_tsn):
             return
+        self.advertised = chunk.advertised_rwnd
         full = self._flight_size >= self.window.size
         advanced = chunk.cumulative_tsn != self._last_sacked_tsn
         arrived = [*self._take_up_to(chunk.cumulative_tsn), *self._note(chunk)]

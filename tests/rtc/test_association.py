@@ -18,6 +18,7 @@ from sctp_pairs import AIORTCS, OURS, Weather
 from sctp_pairs import pair as sctp_pair
 from virtual_time import run_virtually
 
+from smallrtc_cli.protocol.congestion import Window
 from smallrtc_cli.protocol.packet_sizes import Layers
 from smallrtc_cli.rtc import aiortc_internals as internals
 from smallrtc_cli.rtc import association
@@ -161,6 +162,32 @@ async def test_acknowledgements_are_told_to_all_that_listen_until_they_stop():
         one.association.chunk = 500
         one.line.send("x" * 3000)  # it still counts in its own chunks
         await until(lambda: received == ["1", "2", "x" * 3000])
+
+
+async def test_an_acknowledgement_tells_how_much_room_the_other_side_has():
+    async with call() as (one, other):
+        await opened(one, other)
+        stop = one.association.on_acknowledgement(lambda: None)
+        other.sctp._advertised_rwnd = 4711
+        one.line.send("1")
+        await until(lambda: not internals.unacknowledged(one.sctp))
+        stop()
+        assert one.association.window == 4711
+
+
+async def test_an_association_that_has_learned_much_can_begin_as_carefully_as_a_fresh_one():
+    async with call() as (one, other):
+        received, _ = await opened(one, other)
+        association, sctp = one.association, one.sctp
+        association.chunk = 1000
+        fresh = Window(1000).size
+        one.line.send("x" * 200_000)
+        await until(lambda: received and not internals.unacknowledged(sctp))
+        assert sctp.window.size > fresh
+        association.start_slowly()
+        assert sctp.window.size == fresh
+        one.line.send("y" * 200_000)
+        await until(lambda: len(received) == 2)
 
 
 async def test_the_other_side_can_be_asked_for_what_it_has():
