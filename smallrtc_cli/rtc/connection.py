@@ -420,7 +420,7 @@ class SmallWebRTCConnection:
             self._timer.cancel()
         self._tell_changed()
         if self._peer is not None:
-            await self._peer.drain(self.settings.timing.drain_timeout)
+            await self._peer.drain(self.settings.timing.drain_timeout, self.settings.timing.drain_longest)
             await self._peer.close()
         if self._retired is not None:
             await self._retired.close()

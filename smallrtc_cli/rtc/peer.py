@@ -454,16 +454,25 @@ class Peer:
         sections = [*self.pc.getTransceivers(), self.pc.sctp]
         return [section.mid for section in sections if section is not None and section.mid is not None]
 
-    async def drain(self, timeout: float) -> bool:
-        """Wait until everything sent has been acknowledged; False when that took longer than `timeout`."""
+    async def drain(self, timeout: float, longest: float = 0.0) -> bool:
+        """Wait until everything sent has been acknowledged; False when that took longer than `timeout`.
+
+        As long as something is acknowledged within each `timeout` it goes on, for `longest` seconds in all.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + longest
         if self._path is not None:
             self._path.release()
-        try:
-            async with asyncio.timeout(timeout):
-                await self._until_buffered(0)
-        except TimeoutError:
-            return False
-        return self.buffered == 0
+        while True:
+            before = self.buffered
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._until_buffered(0)
+            except TimeoutError:
+                if self.buffered < before and loop.time() < end:
+                    continue
+                return False
+            return self.buffered == 0
 
     # States
 

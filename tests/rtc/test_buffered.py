@@ -82,3 +82,20 @@ def test_where_a_system_refuses_a_size_it_is_asked_for_less_and_no_error(most):
     bound.granted = {}
     enlarge_buffers(bound)
     assert bound.granted == ({socket.SO_RCVBUF: most, socket.SO_SNDBUF: most} if most else {})
+
+
+@pytest.mark.parametrize(("longest", "drained"), [(20, True), (0, False)])
+async def test_a_drain_goes_on_while_something_is_acknowledged(monkeypatch, longest, drained):
+    left = [30_000, 20_000, 10_000, 0]
+
+    async def one_is_acknowledged(peer, most):
+        left.pop(0)
+        if left[0] > most:
+            await asyncio.Event().wait()
+
+    async with pair(LIMITED) as (connection, _):
+        peer = connection.peer
+        monkeypatch.setattr(type(peer), "buffered", property(lambda peer: left[0]))
+        monkeypatch.setattr(type(peer), "_until_buffered", one_is_acknowledged)
+        assert await peer.drain(0.05, longest) is drained
+        monkeypatch.undo()
