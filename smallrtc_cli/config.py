@@ -34,7 +34,10 @@ class Timing:
     "How long an end waits for a client that is just connecting, to tell it."
 
     drain_timeout: float = 0.5
-    "How long a close waits for sent messages to be acknowledged."
+    "How long a close waits for sent messages while none of them is acknowledged."
+
+    drain_longest: float = 2.0
+    "How long it waits in all, for a slow path: a server that is stopped has to end within 5 s."
 
     close_timeout: float = 5.0
     "How long a peer may take to close its sockets before it is abandoned with a log line."

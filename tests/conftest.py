@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,10 @@ _OURS = ("smallrtc_cli", "aiortc", "aioice")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Where the tests run in the background (`&`, nohup) their programs would be deaf to Ctrl-C and to a hang-up."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
     config.pluginmanager.register(_SkipRule(), "skip-rule")
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,11 +27,12 @@ def _collect(stream: IO[str], lines: list[str]) -> None:
 class Command:
     """The process, and all that it has told so far; lines are collected by threads, so that no pipe fills up."""
 
-    def __init__(self, folder: Path, *arguments: str | Path, **environment: str) -> None:
+    def __init__(self, folder: Path, *arguments: str | Path, runner: Sequence[str] = (), **environment: str) -> None:
+        """`runner` is a command that runs another one, such as on a host of a laboratory."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_LEFT_OUT)}
         root = str(Path(__file__).parents[1])
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "smallrtc_cli", *map(str, arguments)],
+            [*runner, sys.executable, "-m", "smallrtc_cli", *map(str, arguments)],
             cwd=folder,
             env=inherited | {"PYTHONPATH": root} | environment,
             stdin=subprocess.DEVNULL,
@@ -112,7 +113,7 @@ class Command:
 class Served(Command):
     """`smallrtc serve`."""
 
-    def __init__(self, folder: Path, *arguments: str | Path, json_lines: bool = True, **environment: str) -> None:
+    def __init__(self, folder: Path, *arguments: str | Path, json_lines: bool = True, **environment: Any) -> None:
         options = [*([] if "--port" in arguments else ["--port", "0"]), *(["--json-lines"] if json_lines else [])]
         at = arguments.index("--") if "--" in arguments else len(arguments)
         super().__init__(folder, "serve", *arguments[:at], *options, *arguments[at:], **environment)
@@ -128,8 +129,8 @@ class Served(Command):
 
 
 @contextlib.contextmanager
-def served(folder: Path, *arguments: str | Path, json_lines: bool = True, **environment: str) -> Iterator[Served]:
-    """`smallrtc serve` in a folder, on a free port, until the end of the block."""
+def served(folder: Path, *arguments: str | Path, json_lines: bool = True, **environment: Any) -> Iterator[Served]:
+    """`smallrtc serve` in a folder, on a free port, until the end of the block; more as `Command` takes it."""
     process = Served(folder, *arguments, json_lines=json_lines, **environment)
     try:
         yield process
@@ -138,8 +139,8 @@ def served(folder: Path, *arguments: str | Path, json_lines: bool = True, **envi
 
 
 @contextlib.contextmanager
-def running(folder: Path, *arguments: str | Path, **environment: str) -> Iterator[Command]:
-    """A command, until the end of the block."""
+def running(folder: Path, *arguments: str | Path, **environment: Any) -> Iterator[Command]:
+    """A command, until the end of the block; more as `Command` takes it."""
     process = Command(folder, *arguments, **environment)
     try:
         yield process

@@ -1,5 +1,7 @@
 import logging
 import os
+import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass, fields
@@ -7,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import typer.main
 
 import smallrtc_cli
 from smallrtc_cli import cli
@@ -275,7 +278,10 @@ def test_the_version_is_one_line(capsys):
     assert capsys.readouterr() == (f"smallrtc {smallrtc_cli.__version__}\n", "")
 
 
-@pytest.mark.parametrize("typed", ["--help", "-h", "loopback --help", "loopback -h", "serve --help", "serve -h"])
+COMMANDS = sorted(typer.main.get_command(cli.app).commands)
+
+
+@pytest.mark.parametrize("typed", [f"{command} {option}" for command in ["", *COMMANDS] for option in ("--help", "-h")])
 def test_help_goes_to_stdout_and_ends_with_examples(capsys, typed):
     assert cli.main(typed.split()) == 0
     out, err = capsys.readouterr()
@@ -292,7 +298,7 @@ def test_help_names_every_limit_with_its_default(capsys):
         assert str(limit) in line
 
 
-@pytest.mark.parametrize("typed", [[], ["loopback"], ["serve"]])
+@pytest.mark.parametrize("typed", [[], *([command] for command in COMMANDS)])
 def test_help_fits_eighty_columns(capsys, typed):
     cli.main([*typed, "--help"])
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
@@ -314,22 +320,44 @@ def test_help_tells_the_range_and_the_default_of_the_duration(capsys):
 
 
 def _examples():
-    for typed in ([], ["loopback"], ["serve"]):
-        done = _smallrtc(*typed, "--help", stdout=subprocess.PIPE)
-        for line in done.stdout.partition("Examples:")[2].splitlines():
+    """What is typed, of the command lines at the end of each help; without what the shell does with the output."""
+    for typed in ([], *([command] for command in COMMANDS)):
+        shown = _smallrtc(*typed, "--help", stdout=subprocess.PIPE).stdout.partition("Examples:")[2]
+        for line in shown.replace("\\\n", "").splitlines():
             if line.strip().startswith("smallrtc "):
-                yield line.split(">")[0].split()[1:]
+                yield shlex.split(re.split(r" [>|] ", line)[0])[1:]
 
 
-def test_every_example_of_the_help_works(command, serve):
+class FakeCommand:
+    """Stands in for any other command: keeps what it was called with."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, options):
+        self.calls.append(options)
+        return ExitCode.OK
+
+
+@pytest.fixture
+def others(monkeypatch):
+    fake = FakeCommand()
+    for name in ("connect.run", "devices", "doctor.run", "probe_mtu.run"):
+        monkeypatch.setattr(f"smallrtc_cli.commands.{name}.run", fake)
+    return fake
+
+
+def test_every_example_of_the_help_works(command, serve, others):
     examples = list(_examples())
-    assert len(examples) >= 11
     for example in examples:
         assert cli.main(example) == (ExitCode.INTERRUPTED if "serve" in example else 0), example
     assert serve.options.json_lines
+    told = [name for name in COMMANDS if sum(name in example[:2] for example in examples) < 2]
+    assert told == []
+    assert len(others.calls) >= 12
 
 
-@pytest.mark.parametrize("typed", ["--help", "loopback --help", "serve --help", "--version"])
+@pytest.mark.parametrize("typed", ["--help", "--version", *(f"{command} --help" for command in COMMANDS)])
 def test_help_and_version_load_nothing_heavy(typed):
     code = "import sys; from smallrtc_cli.cli import main; main(); print(*sys.modules, file=sys.stderr)"
     done = _python(code, *typed.split(), capture_output=True)

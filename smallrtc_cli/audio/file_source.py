@@ -50,8 +50,9 @@ class FileSource:
         yield bytes(rest)
 
     def _decoded(self) -> Generator[bytes]:
-        again = True
-        while again:
+        samples, again = 1, True
+        while samples and again:  # a file that was emptied meanwhile would be read for ever
+            samples, again = 0, self._loop
             for piece in files.pieces(self._path, RATE, 1):
+                samples += len(piece)
                 yield piece.astype("<i2", copy=False).tobytes()
-            again = self._loop

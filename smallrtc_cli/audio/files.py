@@ -46,8 +46,10 @@ def pieces(path: str | Path, rate: int = 48_000, channels: int | None = None) ->
     """The same, piece by piece as it is decoded, to its end: for what is played, of any length."""
     file = Path(path)
     if not file.is_file():
-        what = "is a directory, not a file with sound" if file.is_dir() else "does not exist"
-        raise UnreadableAudio(f"`{path}` {what}")
+        what = "a directory" if file.is_dir() else "a pipe or a device"
+        raise UnreadableAudio(
+            f"`{path}` is {what}, not a file with sound" if file.exists() else f"`{path}` does not exist"
+        )
     try:
         with av.open(str(file), mode="r") as container:
             yield from _decoded(container, file, rate, channels)

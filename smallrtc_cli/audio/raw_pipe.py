@@ -4,9 +4,10 @@ A write into a pipe may never return, so it happens in a thread that the end of 
 """
 
 import asyncio
+import contextlib
 import os
 import threading
-from queue import Full, Queue
+from queue import Empty, Full, Queue
 
 from smallrtc_cli.audio.pipe_source import Stream
 
@@ -43,10 +44,10 @@ class RawPipe:
         while self._thread.is_alive():
             try:
                 self._waiting.put_nowait(None)
-            except Full:
-                self.dropped += len(self._waiting.get_nowait() or b"")
-            else:
                 return
+            except Full:
+                with contextlib.suppress(Empty):  # the reader was faster
+                    self.dropped += len(self._waiting.get_nowait() or b"")
 
     async def flushed(self) -> None:
         """Return when the reader has all that was written before `close`, or has had its time."""

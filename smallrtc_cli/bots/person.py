@@ -170,4 +170,5 @@ class Person:
 
 
 def _sentence(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()
+    """Ours as it is: a name in it has its capitals."""
+    return str(error) if isinstance(error, SmallRTCError) else (getattr(error, "strerror", None) or str(error)).lower()

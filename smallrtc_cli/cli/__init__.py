@@ -4,8 +4,8 @@ A command's own module is imported when the command is called, so that `--help` 
 av, numpy or aiohttp.
 """
 
-from smallrtc_cli.cli import connect, devices, doctor, loopback, serve
+from smallrtc_cli.cli import connect, devices, doctor, loopback, probe_mtu, serve
 from smallrtc_cli.cli.app import app
 from smallrtc_cli.cli.main import main
 
-__all__ = ["app", "connect", "devices", "doctor", "loopback", "main", "serve"]
+__all__ = ["app", "connect", "devices", "doctor", "loopback", "main", "probe_mtu", "serve"]

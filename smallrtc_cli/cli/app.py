@@ -18,8 +18,15 @@ AS_IT_IS = "\b"
 "Tells click not to wrap the paragraph anew."
 
 
+_ORDER = ("serve", "connect", "loopback", "probe-mtu", "doctor", "devices")
+
+
 class Group(TyperGroup):
     """All that its parsing writes is help, to stdout."""
+
+    def list_commands(self, context: Any) -> list[str]:  # noqa: ARG002
+        """In the order in which they are needed, not in which they were loaded."""
+        return [name for name in _ORDER if name in self.commands]
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         with console.writing(sys.stdout, "stdout"):
@@ -85,9 +92,11 @@ class Typed:
 @app.callback(
     invoke_without_command=True,
     epilog=examples(
-        ("send sound and messages through a real call on this machine", "smallrtc loopback"),
-        ("the same, with the details of the connection", "smallrtc -v loopback"),
-        ("what a command can do", "smallrtc loopback --help"),
+        ("is the audio path of this machine healthy? a real call, measured", "smallrtc loopback"),
+        ("run the bot in bot.py, with a page to talk to it", "smallrtc serve"),
+        ("talk to it from this terminal", "smallrtc connect localhost:7860"),
+        ("why does a call not work here?", "smallrtc doctor localhost:7860"),
+        ("what a command can do", "smallrtc connect --help"),
     ),
 )
 def smallrtc(context: typer.Context, verbose: Verbose = 0, version: Version = False) -> None:  # noqa: ARG001

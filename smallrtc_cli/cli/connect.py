@@ -32,7 +32,7 @@ from smallrtc_cli.errors import ExitCode
         ),
         (
             "both sides into another program",
-            "smallrtc connect localhost:7860 --record-to - | ffplay -f s16le -ar 48k -",
+            "smallrtc connect localhost:7860 --record-to - | aplay -f dat",
         ),
     ),
 )
@@ -74,7 +74,8 @@ def connect(
     ] = 48_000,
     loop: Annotated[bool, typer.Option("--loop", help="Play the file again and again.")] = False,
     exit_after_play: Annotated[
-        bool, typer.Option("--exit-after-play", help="Hang up when the file, and the bot's answer to it, is over.")
+        bool,
+        typer.Option("--exit-after-play", help="Hang up when the file, and the bot's answer (2 min at most), is over."),
     ] = False,
     record_to: Annotated[
         str | None,

@@ -17,7 +17,7 @@ from smallrtc_cli.errors import ExitCode
         (
             "do these STUN and TURN servers work from here?",
             """smallrtc doctor --ice-servers stun:s.example \\
-      --ice-servers '{"urls":"turn:t.example","username":"u","credential":"p"}'""",
+      --ice-servers '{"urls":"turn:t.org","username":"u","credential":"p"}'""",
         ),
         ("for a script", "smallrtc doctor localhost:7860 --json > doctor.json"),
     ),

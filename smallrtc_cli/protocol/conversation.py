@@ -29,6 +29,9 @@ _TURNING: Final = frozenset({"bot-llm-started", "bot-stopped-speaking", "bot-int
 _TIMED: Final = ("ttfb", "ttfa", "ttfat", "processing")  # metrics in seconds
 _LONGEST: Final = 300  # characters of an event's JSON
 
+_MOST_SEGMENTS, _MOST_TEXT = 100, 4000
+"Pieces, and characters, after which a turn goes on in another line: not every bot says that it has ended."
+
 
 @dataclass(slots=True)
 class Line:
@@ -48,6 +51,10 @@ class _Telling:
     text: str = ""
     interim: str = ""
     segments: dict[Any, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def is_long(self) -> bool:
+        return len(self.text) >= _MOST_TEXT or len(self.segments) >= _MOST_SEGMENTS
 
     def words(self) -> tuple[str, str]:
         """What was said, and what comes still."""
@@ -160,7 +167,9 @@ class Conversation:
         known = [each for each in order if each in turn.tellings]
         best = next((each for each in known if order.index(each) <= self._best[line.who]), known[0])
         line.text, line.rest = turn.tellings[best].words()
-        if line.text or line.rest:
+        if len(line.text) >= _MOST_TEXT or turn.tellings[kind].is_long:
+            self._end_turn()
+        elif line.text or line.rest:
             self._changed(line)
 
     def _end_turn(self, who: str | None = None) -> None:

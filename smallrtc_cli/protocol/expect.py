@@ -31,5 +31,5 @@ class Expectations:
     def heard(self, message: Any) -> list[Any]:
         """A message came; returns what it met."""
         met = [wanted for wanted in self._unmet if contains(message, wanted)]
-        self._unmet = [wanted for wanted in self._unmet if wanted not in met]
+        self._unmet = [wanted for wanted in self._unmet if not contains(message, wanted)]
         return met

@@ -78,7 +78,17 @@ class PathReportMessage:
     type: Literal["pathReport"] = "pathReport"
 
 
-Signal: TypeAlias = TrackStatusMessage | RenegotiateMessage | PeerLeftMessage | PathRequestMessage | PathReportMessage
+@dataclass(frozen=True, slots=True)
+class PathLoadMessage:
+    """Ours: something to carry, to see how fast that goes; the other side passes over it."""
+
+    padding: str = ""
+    type: Literal["pathLoad"] = "pathLoad"
+
+
+Signal: TypeAlias = (
+    TrackStatusMessage | RenegotiateMessage | PeerLeftMessage | PathRequestMessage | PathReportMessage | PathLoadMessage
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +143,7 @@ def encode_signalling(message: Signal | SignallingMessage) -> str:
     fields: JSONObject = {"type": message.type}
     if isinstance(message, TrackStatusMessage):
         fields |= {"receiver_index": message.receiver_index, "enabled": message.enabled}
-    elif isinstance(message, PathReportMessage):
+    elif isinstance(message, PathReportMessage | PathLoadMessage):
         fields |= asdict(message)
     return _ENCODER.encode({"type": SIGNALLING_TYPE, "message": fields})
 
@@ -231,6 +241,8 @@ def _signal(message: object) -> Signal | Rejected:
             return PathRequestMessage()
         case {"type": "pathReport"}:
             return _path_report(cast(JSONObject, message))
+        case {"type": "pathLoad"}:
+            return PathLoadMessage()
         case {"type": str(other)}:
             return Rejected(f"unknown signalling message `{printable(other)}`")
         case _:

@@ -15,11 +15,12 @@ class Reconnect:
 
     def __init__(self, settings: Redial | None = None) -> None:
         self._settings = settings or Redial()
+        self._most = self._settings.attempts
         self.tries = 0
 
     def next_delay(self) -> float | None:
         """Seconds to wait before the next try, or None when all of them were used up."""
-        if self.tries >= self._settings.attempts:
+        if self.tries >= self._most:
             return None
         self.tries += 1
         if self.tries == 1:
@@ -29,8 +30,12 @@ class Reconnect:
 
     def succeeded(self) -> None:
         """The connection is up; the next failure starts a new series."""
-        self.tries = 0
+        self.tries, self._most = 0, self._settings.attempts
+
+    def wanted(self) -> None:
+        """Somebody asks for it: then there is a try also where a break is not answered by any."""
+        self._most = max(self._settings.attempts, 1)
 
     def give_up(self) -> None:
         """The other side said no; asking again would not change that."""
-        self.tries = self._settings.attempts
+        self.tries = self._most

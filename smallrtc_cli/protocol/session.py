@@ -31,6 +31,7 @@ from smallrtc_cli.config import Limits, Timing
 from smallrtc_cli.protocol import messages
 from smallrtc_cli.protocol.messages import (
     AppMessage,
+    PathLoadMessage,
     PathReportMessage,
     PathRequestMessage,
     PeerLeftMessage,
@@ -250,10 +251,8 @@ class Session:
                 return [Renegotiate()] if self.role is Role.OFFER else []
             case PeerLeftMessage():
                 return [Close(CloseReason.PEER_LEFT)] if self.role is Role.OFFER else []
-            case PathRequestMessage():
-                return [ReportPath()]
-            case PathReportMessage() as told:
-                return [PathTold(told)]
+            case PathRequestMessage() | PathReportMessage() | PathLoadMessage() as message:
+                return _about_path(message)
             case AppMessage(message=message):
                 return self._deliver(Emit("app-message", (message,), size=len(payload)))
             case Rejected(reason=reason):
@@ -351,7 +350,8 @@ class Session:
             self.messages_dropped += len(self._outbox)
             self._outbox.clear()
             self._queueing = False
-            return [Report("no data channel was opened; messages to the client are dropped until one is")]
+            other = "server" if self.role is Role.OFFER else "client"
+            return [Report(f"no data channel was opened; messages to the {other} are dropped until one is")]
         return []
 
     def _can_be_heard(self) -> bool:
@@ -422,3 +422,13 @@ class Session:
             "messagesDropped": self.messages_dropped,
             "pingsReceived": self.pings_received,
         }
+
+
+def _about_path(message: PathRequestMessage | PathReportMessage | PathLoadMessage) -> list[Effect]:
+    match message:
+        case PathRequestMessage():
+            return [ReportPath()]
+        case PathReportMessage():
+            return [PathTold(message)]
+        case PathLoadMessage():  # it has arrived: that was all
+            return []

@@ -63,8 +63,7 @@ class CallView:
         """Write a line above, to stay."""
         text = self._rendered(said(line)) if isinstance(line, Line) else printable(line)
         with self._lock:
-            cleared = self._region.cleared(self._console.width)
-            self._write(f"{cleared}{text}\n{'' if self._suspended else self._painted()}")
+            self._write(self._region.pushed_down(text, self._console.width))
 
     def suspend(self) -> None:
         """Take the picture away and draw no more."""

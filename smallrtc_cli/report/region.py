@@ -43,6 +43,12 @@ class Region:
         self.forget()
         return "\r" + "\n" * (last - 1) + _ERASE_ROW + f"{_UP}{_ERASE_ROW}" * (last - 1 + above)
 
+    def pushed_down(self, text: str, width: int) -> str:
+        """Write a text above, and below it what is there: a thousand lines a second cost no thousand drawings."""
+        rows, before = self._rows, self._width
+        codes = f"{self.cleared(width)}{text}\n"
+        return codes + self.painted(rows, width) if rows and width == before else codes
+
     def forget(self) -> None:
         """Others wrote to the terminal: the next rows start where the cursor is."""
         self._rows = []

@@ -5,13 +5,9 @@ release of aiortc moves something, the test's name says what broke.
 """
 
 import asyncio
-import copy
-import itertools
 import struct
 import sys
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, Final, cast
@@ -27,25 +23,15 @@ from aiortc import (
     RTCRtpTransceiver,
     RTCSctpTransport,
     rtcpeerconnection,
-    rtcsctptransport,
 )
 from aiortc.codecs import get_encoder
 from aiortc.mediastreams import MediaStreamTrack
 from aiortc.rtcdtlstransport import RTCDtlsTransport
-from aiortc.rtcsctptransport import (
-    Chunk,
-    DataChunk,
-    ForwardTsnChunk,
-    HeartbeatAckChunk,
-    HeartbeatChunk,
-    ReconfigChunk,
-    SackChunk,
-)
 from aiortc.stats import RTCTransportStats
-from aiortc.utils import uint32_gt
 
-from smallrtc_cli.protocol.packet_sizes import Layers, pad4
 from smallrtc_cli.rtc.aiortc_identity import OF_THIS_PROCESS
+from smallrtc_cli.rtc.association import Association
+from smallrtc_cli.rtc.sctp import Sctp
 
 
 class IceConnection(Connection):
@@ -168,6 +154,12 @@ class PeerConnection(RTCPeerConnection):
         "What the data channels run over, once there is one."
         _INITIALIZE(self, configuration)
 
+    async def close(self) -> None:
+        """As aiortc's; a handshake that ends meanwhile has it start senders and receivers that nobody stops."""
+        await super().close()
+        for transceiver in self.getTransceivers():
+            await transceiver.stop()
+
     def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:  # noqa: N802
         dtls: RTCDtlsTransport = super()._RTCPeerConnection__createDtlsTransport()  # type: ignore[misc]
         use_agent(dtls.transport, self._new_agent())
@@ -175,7 +167,11 @@ class PeerConnection(RTCPeerConnection):
 
     def _RTCPeerConnection__createSctpTransport(self) -> None:  # noqa: N802
         super()._RTCPeerConnection__createSctpTransport()  # type: ignore[misc]
-        self.association = Association(cast(RTCSctpTransport, self.sctp))
+        made = cast(RTCSctpTransport, self.sctp)
+        sctp = self._RTCPeerConnection__sctp = Sctp(made.transport)
+        sctp._bundled, sctp.mid = made._bundled, made.mid
+        sctp.on("datachannel", lambda channel: self.emit("datachannel", channel))
+        self.association = Association(sctp)
 
 
 def use_agent(transport: RTCIceTransport, agent: IceConnection) -> None:
@@ -229,295 +225,11 @@ def unacknowledged(sctp: RTCSctpTransport) -> int:
     return len(sctp._data_channel_queue) + len(sctp._outbound_queue) + len(sctp._sent_queue)
 
 
-class _Padded(Chunk):
-    """A HEARTBEAT (RFC 9260 section 3.3.5) and a PAD chunk (RFC 4820) in one packet, in the place of a chunk."""
-
-    def __init__(self, info: bytes, padding: int) -> None:
-        super().__init__()
-        self._heartbeat = HeartbeatChunk()
-        self._heartbeat.params = [(_HEARTBEAT_INFO, info)]
-        self._pad = struct.pack("!BBH", _PAD, 0, padding) + bytes(padding - 4)
-
-    def __bytes__(self) -> bytes:
-        return bytes(self._heartbeat) + self._pad
-
-
-_HEARTBEAT_INFO: Final = 1
-_PAD: Final = 0x84
-HEARTBEAT_INFO_LENGTH: Final = 8
-"With so many bytes a HEARTBEAT is as long as the header of a DATA chunk."
-
-CAUTIOUS_CHUNK: Final = Layers(family=6, relay="udp").cautious_chunk
-"Before the pair is known."
-
-_EXTENSIONS_OF_AIORTC: Final = [ForwardTsnChunk.type, ReconfigChunk.type]
-"What aiortc says in its INIT that it understands; no other stack says just that in that order."
-
-_MOST_OVERHEAD: Final = 256
-"More than any cipher of DTLS adds."
-
-_SETTLED: Final = 1.0
-"Seconds after which a packet has arrived, or never will."
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Message:
-    """What was given to the association to send; its chunks hold on to it until they are acknowledged."""
-
-    arguments: tuple[int, int, bytes]
-    options: dict[str, Any]
-
-
-class Association:
-    """aiortc's SCTP association, with a chunk size of its own (aiortc's is one for the process), probes, and a way out
-    for messages that were cut into chunks which the path does not carry.
-    """
-
-    SIZED: Final = ("_receive_sack_chunk", "_send", "_t3_expired", "_transmit")
-    "The methods of aiortc that cut messages, or count in chunks."
-
-    def __init__(self, sctp: RTCSctpTransport) -> None:
-        self.sctp = sctp
-        self._constants = dict(vars(rtcsctptransport))
-        for name in self.SIZED:
-            method = rebound(getattr(RTCSctpTransport, name), self._constants)
-            setattr(sctp, name, method.__get__(sctp))
-        self._acknowledged: list[Callable[[], None]] = []
-        self._send_sized = sctp._send
-        cast(Any, sctp)._send = self._send
-        self._sending: _Message | None = None
-        self._constants["DataChunk"] = self._new_chunk
-        self.chunk = CAUTIOUS_CHUNK
-
-    @property
-    def chunk(self) -> int:
-        """The most user bytes in a chunk, from the next message on."""
-        return cast(int, self._constants["USERDATA_MAX_LENGTH"])
-
-    @chunk.setter
-    def chunk(self, size: int) -> None:
-        self._constants["USERDATA_MAX_LENGTH"] = size
-
-    async def _send(self, stream_id: int, pp_id: int, user_data: bytes, **options: Any) -> None:
-        self._sending = _Message((stream_id, pp_id, user_data), options)
-        await self._send_sized(stream_id, pp_id, user_data, **options)
-
-    def _new_chunk(self) -> DataChunk:
-        """Stands for aiortc's class in its `_send`."""
-        chunk = DataChunk()
-        cast(Any, chunk).message = self._sending
-        return chunk
-
-    # What is on its way
-
-    @property
-    def acknowledged_up_to(self) -> int:
-        """The number of the last chunk up to which the other side has everything."""
-        return self.sctp._last_sacked_tsn
-
-    @property
-    def in_flight(self) -> list[int]:
-        """User bytes of the chunks that were sent and not acknowledged, in order."""
-        return [len(chunk.user_data) for chunk in self.sctp._sent_queue if not chunk._acked]
-
-    def on_acknowledgement(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back after each SACK chunk; returns how to stop it."""
-        if not self._acknowledged:
-            self._listen()
-        self._acknowledged.append(callback)
-
-        def stop() -> None:
-            self._acknowledged.remove(callback)
-            if not self._acknowledged:
-                self.sctp._receive_sack_chunk = self._receive_sack  # type: ignore[method-assign]
-
-        return stop
-
-    def _listen(self) -> None:
-        self._receive_sack = receive = self.sctp._receive_sack_chunk
-
-        async def receive_and_tell(chunk: SackChunk) -> None:
-            await receive(chunk)
-            for callback in [*self._acknowledged]:
-                callback()
-
-        self.sctp._receive_sack_chunk = receive_and_tell  # type: ignore[method-assign]
-
-    # Probes
-
-    def probe(self, info: bytes, chunk: int) -> bytes:
-        """The DTLS record of a packet as long as one with a DATA chunk, which the other side acknowledges with `info`.
-
-        Raises `ConnectionError` when DTLS is not up (any more).
-        """
-        sctp, dtls = self.sctp, self.sctp.transport
-        if dtls.state != "connected" or dtls._ssl is None or sctp._remote_port is None:
-            raise ConnectionError("not connected")
-        packet = rtcsctptransport.serialize_packet(
-            sctp._local_port, sctp._remote_port, sctp._remote_verification_tag, _Padded(info, pad4(chunk))
-        )
-        dtls._ssl.send(packet)
-        return bytes(dtls._ssl.bio_read(len(packet) + _MOST_OVERHEAD))
-
-    def on_heartbeat_ack(self, callback: Callable[[bytes], None]) -> Callable[[], None]:
-        """Call back with the info of each HEARTBEAT ACK; returns how to stop it. For one at a time."""
-        receive = self.sctp._receive_chunk
-
-        async def receive_and_tell(chunk: Chunk) -> None:
-            if isinstance(chunk, HeartbeatAckChunk):
-                for _, info in chunk.params[:1]:
-                    callback(info)
-            await receive(chunk)
-
-        self.sctp._receive_chunk = receive_and_tell  # type: ignore[method-assign]
-        return lambda: self.sctp.__dict__.pop("_receive_chunk", None)
-
-    # What is stuck
-
-    async def ask_for_sack(self) -> bool:
-        """Have the other side say what it has, by a FORWARD TSN that moves nothing (RFC 3758 section 3.6)."""
-        if not self.sctp._remote_partial_reliability:
-            return False
-        chunk = ForwardTsnChunk()
-        chunk.cumulative_tsn = self.sctp._last_sacked_tsn
-        await self.sctp._send_chunk(chunk)
-        return True
-
-    def can_recut(self) -> bool:
-        """Whether the other side has nothing of what is unacknowledged, and nothing of it can still arrive.
-
-        Its first chunk is longer than the present size, which the caller knows not to pass; the others are old.
-        """
-        sctp, sent = self.sctp, self.sctp._sent_queue
-        if not sent or sctp._forward_tsn_chunk is not None or sctp._reconfig_request is not None:
-            return False
-        latest = time.time() - _SETTLED  # aiortc's own clock
-        untouched = all(not c._acked and not c._abandoned and (c._sent_time or 0.0) < latest for c in sent)
-        return untouched and len(sent[0].user_data) > self.chunk
-
-    async def recut(self) -> None:
-        """Cut all that is unacknowledged into chunks of the present size, numbered from the first of them on.
-
-        RFC 9260 section 6.9 forbids that of chunks that the other side may have: `can_recut` says that it has none.
-        """
-        sctp = self.sctp
-        old = [*sctp._sent_queue, *sctp._outbound_queue]
-        tsn = old[0].tsn
-        sctp._sent_queue.clear()
-        sctp._outbound_queue = deque(_renumbered(_cut(old, self.chunk), tsn))
-        sctp._local_tsn = rtcsctptransport.tsn_plus_one(sctp._outbound_queue[-1].tsn)
-        sctp._flight_size = 0
-        sctp._fast_recovery_exit, sctp._fast_recovery_transmit = None, False
-        sctp._t3_cancel()
-        await sctp._transmit()
-
-    def can_send_anew(self) -> bool:
-        """Whether the other side can be told to wait no longer for a message (RFC 3758)."""
-        return self.sctp._remote_partial_reliability and self.sctp._reconfig_request is None
-
-    async def send_anew(self) -> bool:
-        """Give up each message that has a chunk longer than the present size, send it again as a new one; if any.
-
-        None is lost, none comes twice. Those that the other side has already, behind one that it has not, may overtake.
-        """
-        messages = _by_message([*self.sctp._sent_queue, *self.sctp._outbound_queue])
-        stuck = [m for m, parts in messages if any(not p._acked and len(p.user_data) > self.chunk for p in parts)]
-        if not stuck:
-            return False
-        forgetful = self.sctp._remote_extensions == _EXTENSIONS_OF_AIORTC
-        cast(Any, self.sctp)._data_channel_flush = _nothing
-        try:
-            await self._give_up(messages if forgetful else [(m, parts) for m, parts in messages if m in stuck])
-            if forgetful:
-                await self._until_given_up()
-            for message in _undelivered(messages) if forgetful else stuck:
-                await self._send(*message.arguments, **message.options)
-        finally:
-            del cast(Any, self.sctp)._data_channel_flush
-        await self.sctp._data_channel_flush()
-        return True
-
-    async def _give_up(self, messages: list["_Parts"]) -> None:
-        for _, parts in messages:
-            for chunk in parts:
-                chunk._abandoned, chunk._retransmit = True, False
-                self.sctp._flight_size_decrease(chunk)
-        self.sctp._update_advanced_peer_ack_point()
-        await self.sctp._transmit()
-
-    async def _until_given_up(self) -> None:
-        """Until the other side has taken notice: aiortc repeats that as long as the connection lives."""
-        sctp, told = self.sctp, asyncio.Event()
-        stop = self.on_acknowledgement(told.set)
-        try:
-            while uint32_gt(sctp._advanced_peer_ack_tsn, sctp._last_sacked_tsn):
-                told.clear()
-                await told.wait()
-        finally:
-            stop()
-
-
-_Parts = tuple[_Message, list[Any]]
-"A message and its chunks that are not acknowledged up to the first gap."
-
-
-async def _nothing() -> None:
-    """In the place of aiortc's method that sends what waits: nothing may be sent just now."""
-
-
-def _by_message(chunks: list[DataChunk]) -> list[_Parts]:
-    return [(m, list(parts)) for m, parts in itertools.groupby(chunks, lambda chunk: cast(Any, chunk).message)]
-
-
-def _undelivered(messages: list[_Parts]) -> list[_Message]:
-    """Which of the messages, all given up, an aiortc does not deliver.
-
-    It delivers those that it has whole until it comes to one that it has in part, and forgets all behind that, those
-    too that it has whole (RFC 3758 section 3.6 would have it deliver these).
-    """
-    missing: list[_Message] = []
-    forgotten = False
-    for message, parts in messages:
-        begun = not parts[0].flags & rtcsctptransport.SCTP_DATA_FIRST_FRAG
-        whole = all(part._acked for part in parts)
-        forgotten = forgotten or (not whole and (begun or any(part._acked for part in parts)))
-        if forgotten or not whole:
-            missing.append(message)
-    return missing
-
-
-def _cut(chunks: Iterable[DataChunk], size: int) -> Iterator[DataChunk]:
-    """The same messages in chunks of another size; the first may lack its beginning, which has been received."""
-    message: list[DataChunk] = []
-    for chunk in chunks:
-        message.append(chunk)
-        if chunk.flags & rtcsctptransport.SCTP_DATA_LAST_FRAG:
-            yield from _pieces(message, size)
-            message = []
-
-
-def _pieces(message: list[DataChunk], size: int) -> Iterator[DataChunk]:
-    ends = rtcsctptransport.SCTP_DATA_FIRST_FRAG | rtcsctptransport.SCTP_DATA_LAST_FRAG
-    user_data = b"".join(chunk.user_data for chunk in message)
-    for start in range(0, len(user_data), size):
-        piece = copy.copy(message[0])
-        piece.user_data = user_data[start : start + size]
-        piece.flags &= ~ends
-        if start == 0:
-            piece.flags |= message[0].flags & rtcsctptransport.SCTP_DATA_FIRST_FRAG
-        if start + size >= len(user_data):
-            piece.flags |= rtcsctptransport.SCTP_DATA_LAST_FRAG
-        piece._book_size = len(piece.user_data)
-        piece._in_flight = piece._retransmit = False
-        piece._misses = piece._sent_count = 0
-        piece._sent_time = None
-        yield piece
-
-
-def _renumbered(chunks: Iterable[DataChunk], first: int) -> Iterator[DataChunk]:
-    for number, chunk in zip(itertools.count(first), chunks, strict=False):
-        chunk.tsn = number % rtcsctptransport.SCTP_TSN_MODULO
-        yield chunk
+def unacknowledged_bytes(sctp: RTCSctpTransport) -> int:
+    """How much was handed over and not yet acknowledged."""
+    waiting = sum(len(user_data) for _, _, user_data in sctp._data_channel_queue)
+    unsent = sum(len(chunk.user_data) for chunk in sctp._outbound_queue)
+    return waiting + unsent + sum(len(chunk.user_data) for chunk in sctp._sent_queue if not chunk._acked)
 
 
 @dataclass(frozen=True, slots=True)

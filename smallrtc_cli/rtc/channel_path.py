@@ -18,9 +18,9 @@ from smallrtc_cli.protocol.mtu import Outcome
 from smallrtc_cli.protocol.packet_sizes import SMALLEST_CHUNK
 from smallrtc_cli.protocol.stall import Progress, Step
 from smallrtc_cli.rtc import aiortc_internals
-from smallrtc_cli.rtc.aiortc_internals import Association
+from smallrtc_cli.rtc.association import Association
 from smallrtc_cli.rtc.ice import IceAgent
-from smallrtc_cli.rtc.path import Limit, PathReport, layers_of, probe_path
+from smallrtc_cli.rtc.path import PathReport, layers_of, probe_path
 from smallrtc_cli.rtc.wire import Wire
 
 logger = logging.getLogger(__name__)
@@ -251,8 +251,8 @@ class ChannelPath:
         stuck, report = max(self._association.in_flight, default=0), self.report
         if report is None or report.chunk is None or stuck <= report.chunk:
             return "nothing that was sent is acknowledged, though the other side is there"
-        what = _WHAT[report.limit]
-        return f"packets of {report.layers.ip_packet(stuck)} bytes do not pass, {report.ip_packet} do ({what})"
+        longest = report.layers.ip_packet(stuck)
+        return f"packets of {longest} bytes do not pass, {report.ip_packet} do ({report.limit.words})"
 
     # The end
 
@@ -271,11 +271,3 @@ def _is_believable(report: PathReport) -> bool:
     """Whether it says something of the path: an ICE agent may answer short requests only, whatever the path carries."""
     outcome = report.finding.outcome
     return outcome is Outcome.FOUND or (outcome is Outcome.BELOW and report.method == "sctp")
-
-
-_WHAT = {
-    Limit.LOCAL: "the limit of our own interface",
-    Limit.ICMP: "a router says so",
-    Limit.BLACK_HOLE: "a black hole: nothing comes back",
-    Limit.NONE: "no limit was found",
-}

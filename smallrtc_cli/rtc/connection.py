@@ -26,6 +26,7 @@ from smallrtc_cli.protocol import session as effects
 from smallrtc_cli.protocol.ice_servers import IceServerSpec
 from smallrtc_cli.protocol.messages import (
     SIGNALLING_TYPE,
+    PathLoadMessage,
     PathReportMessage,
     PathRequestMessage,
     PeerLeftMessage,
@@ -419,7 +420,7 @@ class SmallWebRTCConnection:
             self._timer.cancel()
         self._tell_changed()
         if self._peer is not None:
-            await self._peer.drain(self.settings.timing.drain_timeout)
+            await self._peer.drain(self.settings.timing.drain_timeout, self.settings.timing.drain_longest)
             await self._peer.close()
         if self._retired is not None:
             await self._retired.close()
@@ -499,6 +500,10 @@ class SmallWebRTCConnection:
         finally:
             if self._far_path is told:
                 self._far_path = None
+
+    def send_load(self, size: int) -> None:
+        """Send so many bytes and more to another smallrtc, which passes over them, to see how fast that goes."""
+        self._perform(self._session.send_signalling(PathLoadMessage("x" * size)))
 
     def _path_told(self, message: PathReportMessage) -> None:
         if self._far_path is not None and not self._far_path.done():

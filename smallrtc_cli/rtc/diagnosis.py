@@ -165,7 +165,7 @@ def _dtls(e: Evidence) -> _Finding | None:
             sentence,
             "the certificate is not the one in the session description: is that mixed up?",
         )
-    if e.selected is None:
+    if e.selected is None or e.dtls == "new":  # chosen by late checks, when ICE had given up
         return None
     sentence = f"ICE connected ({_way(e.selected)}), but the DTLS handshake did not end"
     return Cause.DTLS_SILENT, sentence, "small packets pass and large ones may not: is the path's MTU below 1000 bytes?"
@@ -194,7 +194,7 @@ def _nothing_here(e: Evidence) -> _Finding | None:
 
 
 def _nothing_there(e: Evidence) -> _Finding | None:
-    if e.remote or e.checks_heard:
+    if e.remote or (e.checks_heard and e.selected is None):
         return None
     sentence = f"the {e.other} offered no candidates"
     hint = f"do its trickled candidates arrive here? Where it may only use a relay, it needs {_TURN}"
@@ -250,7 +250,8 @@ def _not_chosen(e: Evidence) -> _Finding | None:
     worked = [pair for pair in e.pairs if pair.state == _ANSWERED]
     if not worked:
         return None
-    sentence = f"a pair works ({_way(worked[0])}), but the {e.other} did not choose it"
+    late = "only since ICE has given up" if e.selected else f"but the {e.other} did not choose it"
+    sentence = f"a pair works ({_way(worked[0])}), {late}"
     hint = f"checks may be lost on their way to the {e.other}'s decision: look at its own log, or try again"
     return Cause.NOT_CHOSEN, sentence, hint
 

@@ -178,6 +178,8 @@ class Dialer:
         if not self.is_redialing():
             logger.info("dialing again: %s", reason)
             self.last_refusal = None
+            if reason is CloseReason.CLIENT_ENDED:
+                self._reconnect.wanted()
             if self.on_redialing is not None:
                 self.on_redialing(reason)
             self._redialing = asyncio.create_task(self._redial())

@@ -19,7 +19,7 @@ from aioice import stun
 from smallrtc_cli.protocol.mtu import STEP, Finding, MtuSearch, Outcome, Probe
 from smallrtc_cli.protocol.packet_sizes import COMMON_MTUS, Layers, pad4
 from smallrtc_cli.rtc import aiortc_internals
-from smallrtc_cli.rtc.aiortc_internals import Association
+from smallrtc_cli.rtc.association import HEARTBEAT_INFO_LENGTH, Association
 from smallrtc_cli.rtc.ice import IceAgent
 from smallrtc_cli.rtc.wire import Wire
 
@@ -46,6 +46,19 @@ class Limit(StrEnum):
 
     NONE = "none"
     "Whatever a data channel can send passes."
+
+    @property
+    def words(self) -> str:
+        """For people, as seen from the side that was limited."""
+        return _IN_WORDS[self]
+
+
+_IN_WORDS: Final = {
+    Limit.LOCAL: "the limit of our own interface",
+    Limit.ICMP: "a router says so",
+    Limit.BLACK_HOLE: "a black hole: nothing comes back",
+    Limit.NONE: "no limit was found",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +127,7 @@ class HeartbeatEcho:
 
     def __init__(self, association: Association) -> None:
         self._association = association
-        self._mark = os.urandom(aiortc_internals.HEARTBEAT_INFO_LENGTH - 4)
+        self._mark = os.urandom(HEARTBEAT_INFO_LENGTH - 4)
         self._stop: Callable[[], object] | None = None
 
     def datagram(self, probe: Probe) -> bytes:
@@ -122,7 +135,7 @@ class HeartbeatEcho:
 
     def start(self, answered: Callable[[int], None]) -> None:
         def acknowledged(info: bytes) -> None:
-            if info.startswith(self._mark) and len(info) == aiortc_internals.HEARTBEAT_INFO_LENGTH:
+            if info.startswith(self._mark) and len(info) == HEARTBEAT_INFO_LENGTH:
                 answered(struct.unpack("!L", info[-4:])[0])
 
         self._stop = self._association.on_heartbeat_ack(acknowledged)

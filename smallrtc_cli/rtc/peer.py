@@ -134,7 +134,6 @@ class Peer:
         self.counts = ChannelCounts()
         self._channel: RTCDataChannel | None = None
         self._max_message_size = 0
-        self._writable = asyncio.Event()
         self._remote = _Trickle()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
@@ -379,8 +378,6 @@ class Peer:
     def _use_channel(self, channel: RTCDataChannel) -> None:
         """Take a channel of any label; the newest one replaces those before."""
         self._channel = channel
-        channel.bufferedAmountLowThreshold = self._settings.limits.buffered // 2
-        channel.on("bufferedamountlow", self._writable.set)
         channel.on("message", self._message_received)
         channel.on("open", lambda: self._channel_opened(channel))
         channel.on("close", lambda: self._channel_closed(channel))
@@ -434,15 +431,30 @@ class Peer:
             self.counts.bytes_sent += _size(text)
 
     async def wait_writable(self) -> None:
-        """Wait while more than the limit is buffered in the channel."""
-        while self._channel is not None and self._buffered() > self._settings.limits.buffered:
-            self._writable.clear()
-            self._waiters.add(self._writable)
-            await self._writable.wait()
+        """Wait while more than the limit is not acknowledged."""
+        limit = self._settings.limits.buffered
+        if self.buffered > limit:
+            await self._until_buffered(limit // 2)
 
-    def _buffered(self) -> int:
+    @property
+    def buffered(self) -> int:
+        """Bytes of messages that the other side has not acknowledged."""
         held = self._path.held if self._path is not None else 0
-        return held + (self._channel.bufferedAmount if self._channel is not None else 0)
+        queued = self._channel.bufferedAmount if self._channel is not None else 0
+        return held + queued + (self.pc.association.outstanding if self.pc.association is not None else 0)
+
+    async def _until_buffered(self, most: int) -> None:
+        """Until no more than that is buffered, or the channel is gone."""
+        association, reached = self.pc.association, asyncio.Event()
+        if association is None or self._channel is None or self.buffered <= most:
+            return
+        stop = association.on_acknowledgement(lambda: reached.set() if self.buffered <= most else None)
+        self._waiters.add(reached)
+        try:
+            await reached.wait()
+        finally:
+            stop()
+            self._waiters.discard(reached)
 
     def _wake_waiters(self) -> None:
         """Nothing that waits for the channel can come to its end any more."""
@@ -455,25 +467,25 @@ class Peer:
         sections = [*self.pc.getTransceivers(), self.pc.sctp]
         return [section.mid for section in sections if section is not None and section.mid is not None]
 
-    async def drain(self, timeout: float) -> bool:
-        """Wait until everything sent has been acknowledged; False when that took longer than `timeout`."""
-        sctp, association = self.pc.sctp, self.pc.association
+    async def drain(self, timeout: float, longest: float = 0.0) -> bool:
+        """Wait until everything sent has been acknowledged; False when that took longer than `timeout`.
+
+        As long as something is acknowledged within each `timeout` it goes on, for `longest` seconds in all.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + longest
         if self._path is not None:
             self._path.release()
-        if sctp is None or association is None or self._channel is None or not aiortc_internals.unacknowledged(sctp):
-            return True
-        done = asyncio.Event()
-        stop = association.on_acknowledgement(lambda: None if aiortc_internals.unacknowledged(sctp) else done.set())
-        self._waiters.add(done)
-        try:
-            async with asyncio.timeout(timeout):
-                await done.wait()
-        except TimeoutError:
-            return False
-        finally:
-            stop()
-            self._waiters.discard(done)
-        return not aiortc_internals.unacknowledged(sctp)
+        while True:
+            before = self.buffered
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._until_buffered(0)
+            except TimeoutError:
+                if self.buffered < before and loop.time() < end:
+                    continue
+                return False
+            return self.buffered == 0
 
     # States
 

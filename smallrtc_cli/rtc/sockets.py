@@ -1,6 +1,7 @@
 """The UDP sockets of an ICE agent, which count what checks on them have shown: answers, refusals, round trips."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from typing import Any, cast
 from aioice import Connection, stun
 from aioice.ice import StunProtocol
 from aioice.stun import RETRY_RTO
-from aioice.turn import UDP_SOCKET_BUFFER_SIZE
 
 Address = tuple[str, int]
 
@@ -90,10 +90,26 @@ class CheckSocket(StunProtocol):
         super().error_received(exc)
 
 
+BUFFER_SIZES = (1 << 22, 1 << 21, 1 << 20, 1 << 18)
+"""Bytes to ask for, the first that the system grants: Linux gives what `rmem_max` allows, macOS refuses what is more.
+
+The last is aioice's. What an event loop is too busy to read is lost when it is full: a window of the data channel.
+"""
+
+
+def enlarge_buffers(bound: socket.socket) -> None:
+    """Let the system hold as much as it will, both ways."""
+    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        for size in BUFFER_SIZES:
+            with contextlib.suppress(OSError):
+                bound.setsockopt(socket.SOL_SOCKET, option, size)
+                break
+
+
 async def open_socket(make: Callable[[], CheckSocket], bound: socket.socket) -> CheckSocket:
     """Let a bound socket serve an agent."""
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_SOCKET_BUFFER_SIZE)
+        enlarge_buffers(bound)
         _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(make, sock=bound)
     except BaseException:
         bound.close()

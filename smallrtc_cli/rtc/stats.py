@@ -199,6 +199,7 @@ def _channel(peer: Peer) -> Iterable[Entry]:
         "protocol": peer.channel.protocol,
         "dataChannelIdentifier": peer.channel.id,
         "state": peer.channel.readyState,
+        "bufferedAmount": peer.buffered,
         "messagesSent": counts.messages_sent,
         "bytesSent": counts.bytes_sent,
         "messagesReceived": counts.messages_received,

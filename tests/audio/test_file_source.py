@@ -53,6 +53,13 @@ async def test_a_loop_begins_again_without_a_gap(talk):
     assert (samples == np.tile(np.arange(106_080) % 30_000, 3)).all()
 
 
+async def test_a_loop_over_a_file_that_is_emptied_meanwhile_ends(talk):
+    source = FileSource(talk, loop=True)
+    files.write_wav(talk, np.zeros((0, 1), np.int16), 48_000)
+    async with asyncio.timeout(20):
+        assert len(await everything(source)) == 0
+
+
 async def test_a_source_can_be_played_again(talk):
     source = FileSource(talk)
     assert len(await everything(source)) == len(await everything(source)) == 106_080

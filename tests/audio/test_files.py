@@ -1,5 +1,6 @@
 """Sound files: what is written is read back; what cannot be read says why."""
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -63,9 +64,12 @@ def test_a_missing_file_is_named(tmp_path):
     assert caught.value.exit_code == ExitCode.CANNOT_RUN
 
 
-def test_a_directory_is_no_sound(tmp_path):
+def test_a_directory_is_no_sound_and_a_pipe_is_no_file(tmp_path):
     with pytest.raises(UnreadableAudio, match="is a directory"):
         read(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UnreadableAudio, match="is a pipe or a device"):
+        read(tmp_path / "pipe")
 
 
 def test_a_file_of_something_else_says_that_it_cannot_be_read(tmp_path):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from queue import Empty, Full
 
 import pytest
 from calls import until
@@ -81,6 +82,28 @@ async def test_the_end_waits_for_a_reader_that_is_stuck_only_for_a_while(pipe, m
     reading.close()  # lets the thread go
     await asyncio.to_thread(out._thread.join, 10)
     assert not out._thread.is_alive()
+
+
+async def test_a_reader_that_catches_up_just_when_room_is_made_for_the_end_costs_nothing(pipe):
+    _, writing = pipe
+    out = RawPipe(writing)
+    inner, tries = out._waiting, iter([True, False])
+
+    class CaughtUp:
+        """Full when the end is put, empty when room is made for it."""
+
+        def put_nowait(self, item):
+            if next(tries):
+                raise Full
+            inner.put_nowait(item)
+
+        def get_nowait(self):
+            raise Empty
+
+    out._waiting = CaughtUp()
+    out.close()
+    await out.flushed()
+    assert (out.dropped, out._thread.is_alive()) == (0, False)
 
 
 SCRIPT = """

@@ -1,9 +1,12 @@
 """A WAV file that grows."""
 
+import os
+import struct
 import wave
 
 import pytest
 
+from smallrtc_cli.audio import wave_file
 from smallrtc_cli.audio.wave_file import WaveFile
 
 
@@ -32,3 +35,22 @@ def test_a_file_without_sound_is_one_too(tmp_path):
 def test_a_place_that_is_none_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         WaveFile(tmp_path / "gone" / "a.wav")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="it is a pipe"):
+        WaveFile(tmp_path / "pipe")
+
+
+def test_a_file_that_is_too_long_for_its_header_ends_like_a_full_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(wave_file, "MOST", 600)
+    file = WaveFile(tmp_path / "a.wav")
+    file.write(bytes(600))
+    with pytest.raises(OSError, match="File too large"):
+        file.write(bytes(4))
+    file.close()
+    assert sound(tmp_path / "a.wav") == bytes(600)
+
+
+def test_the_longest_file_has_a_header_that_counts_it():
+    struct.pack("<L", wave_file.MOST + 36)
+    with pytest.raises(struct.error):
+        struct.pack("<L", wave_file.MOST + 37)

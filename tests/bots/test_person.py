@@ -16,7 +16,7 @@ from smallrtc_cli.audio.turns import Turns
 from smallrtc_cli.bots.echo import echo
 from smallrtc_cli.bots.person import Person, person_params
 from smallrtc_cli.bots.tone import tone as tone_bot
-from smallrtc_cli.errors import CannotRun
+from smallrtc_cli.errors import CannotRun, UnreadableAudio
 from smallrtc_cli.rtc.transport import SmallWebRTCTransport, TransportParams
 
 RATE = 48_000
@@ -273,3 +273,11 @@ async def test_a_canceller_sees_both_ways_and_what_it_gives_is_sent():
         assert canceller.cleaned > 0
         assert canceller.heard_bytes == sum(piece.nbytes for piece in speaker.sound)
     assert 80 in canceller.delays
+
+
+async def test_a_name_in_a_sentence_keeps_its_capitals():
+    microphone = Microphone(UnreadableAudio("`Talk.WAV` does not exist"))
+    async with calling(idle_bot, microphone, None) as (_, person, troubles):
+        microphone.stop()
+        await asyncio.wait_for(person.source_ended.wait(), 20)
+    assert troubles == ["the sound of `mic` has ended: `Talk.WAV` does not exist"]

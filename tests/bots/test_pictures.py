@@ -79,6 +79,16 @@ async def running(work):
             task.result()
 
 
+async def at_rest(viewer):
+    """What was under way has come, and nothing more does; how much that was."""
+    async with asyncio.timeout(LONG):
+        seen = -1
+        while seen != len(viewer.seen):
+            seen = len(viewer.seen)
+            await asyncio.sleep(1)
+        return seen
+
+
 async def test_a_film_is_seen_again_and_again(tmp_path):
     viewer = Viewer()
     path = film(tmp_path / "a.mkv", [RED, GREEN])
@@ -106,10 +116,7 @@ async def test_a_camera_that_is_switched_off_shows_nothing_and_tells_the_server(
             await until(lambda: viewer.seen, LONG)
             camera.switch(False)
             await until(lambda: (1, False) in viewer.states)
-            await asyncio.sleep(0.3)
-            seen = len(viewer.seen)
-            await asyncio.sleep(0.3)
-            assert len(viewer.seen) <= seen + 1
+            seen = await at_rest(viewer)
             camera.switch(True)
             await until(lambda: len(viewer.seen) > seen + 2, LONG)
             assert viewer.states[-1] == (1, True)

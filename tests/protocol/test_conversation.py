@@ -119,3 +119,13 @@ FIELDS = ["text", "final", "spoken", "spoken_progress", "segment_id", "input_typ
 @given(st.lists(st.tuples(st.sampled_from(KINDS), JSON | st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4))))
 def test_nothing_that_a_server_sends_raises(messages):
     told(*({"label": "rtvi-ai", "type": kind, "data": data} for kind, data in messages))
+
+
+@pytest.mark.parametrize("kind", ["bot-output", "bot-llm-text"])
+def test_a_bot_that_never_ends_its_turn_is_told_in_lines_that_are_bounded_and_lose_nothing(kind):
+    lines = told(*(rtvi(kind, text=f"sentence {number}. ") for number in range(2000)))
+    assert len(lines) > 5
+    assert all(len(line.text) < 5000 for line in lines.values())
+    assert " ".join(line.text.strip() for line in lines.values()).split() == [
+        word for number in range(2000) for word in ("sentence", f"{number}.")
+    ]

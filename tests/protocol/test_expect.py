@@ -45,3 +45,9 @@ def test_expectations_are_met_in_any_order_and_once():
     assert waiting.heard({"b": 2}) == []
     assert waiting.heard({"a": 1, "b": 2}) == [{"a": 1}, {"a": 1, "b": 2}]
     assert waiting.unmet == ()
+
+
+def test_a_number_does_not_meet_what_waits_for_a_truth():
+    waiting = Expectations([{"a": 1}, {"a": True}])
+    assert waiting.heard({"a": 1}) == [{"a": 1}]
+    assert waiting.unmet == ({"a": True},)

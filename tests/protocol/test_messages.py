@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from smallrtc_cli.protocol.messages import (
     AppMessage,
     MalformedJSON,
+    PathLoadMessage,
     PathReportMessage,
     PathRequestMessage,
     PeerLeftMessage,
@@ -36,6 +37,7 @@ SIGNALS = [
     PathRequestMessage(),
     PathReportMessage(),
     PathReportMessage(1184, 1277, 1281, "black-hole", False),
+    PathLoadMessage(),
 ]
 
 JSON_VALUES = st.recursive(
@@ -60,6 +62,12 @@ def test_our_own_ping_is_one():
 @pytest.mark.parametrize("frame", [str, str.encode])
 def test_a_signal_survives_the_wire_as_text_and_as_bytes(signal, envelope, frame):
     assert decode(frame(encode_signalling(envelope(signal)))) == signal
+
+
+def test_what_is_only_carried_is_not_kept():
+    text = encode_signalling(PathLoadMessage("x" * 500))
+    assert len(text) > 500
+    assert decode(text) == PathLoadMessage()
 
 
 def test_the_envelope_is_pipecats():

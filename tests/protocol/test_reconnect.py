@@ -46,6 +46,17 @@ def test_a_side_that_is_not_to_dial_again_never_does():
     assert Reconnect(Redial(attempts=0)).next_delay() is None
 
 
+def test_what_somebody_asks_for_is_tried_once_even_so():
+    reconnect = Reconnect(Redial(attempts=0))
+    reconnect.wanted()
+    assert _series(reconnect) == [0]
+    reconnect.succeeded()
+    assert reconnect.next_delay() is None
+    usual = Reconnect()
+    usual.wanted()
+    assert _series(usual) == [0, 1, 3]
+
+
 @given(attempts=st.integers(1, 30), first=st.floats(0.01, 60), growth=st.floats(1, 4))
 def test_a_series_has_its_length_and_never_gets_more_hasty(attempts, first, growth):
     delays = _series(Reconnect(Redial(attempts, first, growth)))

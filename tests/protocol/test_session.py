@@ -292,6 +292,12 @@ def test_a_channel_that_never_opens_costs_the_messages_and_says_so_once():
     assert session.send_app(_said("open")) == [_sent("open")]
 
 
+@pytest.mark.parametrize(("role", "other"), [(Role.ANSWER, "client"), (Role.OFFER, "server")])
+def test_a_channel_that_never_opens_is_told_from_the_side_that_tells(role, other):
+    ((_, told),) = _of(_live(_connected(role), 0, 20, heard=20), Report)
+    assert f"messages to the {other} are dropped" in told.sentence
+
+
 def test_a_restart_lets_messages_wait_again_after_a_channel_that_never_opened():
     session = _connected()
     _live(session, 0, 11, heard=11)

@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 
 from smallrtc_cli.console import Unwritable
+from smallrtc_cli.report import call_view
+from smallrtc_cli.report.call_drawing import draw
 from smallrtc_cli.report.call_picture import CallPicture, Line, Voice
 from smallrtc_cli.report.call_view import CallView
 
@@ -91,6 +93,23 @@ def test_what_is_said_and_printed_is_above_and_steers_nothing(screen, monkeypatc
             assert written.index("one\\x1b[2J\r\n") < written.index("localhost:7860")
         view.say(Line("bot", "hello\x07"))
         assert "hello\\x07\r\n" in screen.read()
+
+
+def test_a_flood_of_lines_is_no_flood_of_drawings(screen, monkeypatch):
+    screen.use(monkeypatch)
+    drawings = []
+
+    def counted(*arguments):
+        drawings.append(arguments)
+        return draw(*arguments)
+
+    monkeypatch.setattr(call_view, "draw", counted)
+    with CallView() as view:
+        view.show(CALL)
+        for number in range(20):
+            view.say(f"message {number}")
+            assert "localhost:7860" in screen.read()
+        assert len(drawings) == 1
 
 
 def test_half_a_line_waits_for_the_rest_and_is_not_lost_at_the_end(screen, monkeypatch):

@@ -127,3 +127,21 @@ def test_long_rows_do_not_wrap_while_they_are_written_and_do_afterwards(screen):
     codes = Region().painted(["one"], 20)
     assert codes.startswith("\x1b[?7l")
     assert codes.endswith("\x1b[?7h")
+
+
+def test_a_text_that_is_pushed_in_stands_above_and_the_rows_are_as_they_were():
+    region, screen = Region(), Screen(40)
+    screen.write(region.painted(["one", "two"], 40))
+    screen.write(region.pushed_down("said", 40).replace("\n", "\r\n"))  # as a terminal does
+    assert screen.text == "said\none\ntwo"
+    assert region.painted(["one", "two"], 40) == ""
+
+
+def test_a_text_that_is_pushed_into_a_narrower_terminal_leaves_no_row_of_before():
+    region, screen = Region(), Screen(40)
+    screen.write(region.painted(["a row of thirty characters ....", "two"], 40))
+    screen.resize(20)
+    screen.write(region.pushed_down("said", 20).replace("\n", "\r\n"))
+    assert screen.text == "said"
+    screen.write(region.painted(["one", "two"], 20))
+    assert screen.text == "said\none\ntwo"

@@ -202,7 +202,9 @@ async def test_aiortc_still_keeps_unsent_and_unacknowledged_messages_in_its_thre
         stop = one.association.on_acknowledgement(lambda: acknowledged.append(internals.unacknowledged(one.sctp)))
         channel.send("x" * 100_000)
         assert internals.unacknowledged(one.sctp) > 0
+        assert internals.unacknowledged_bytes(one.sctp) == 100_000
         await until(lambda: acknowledged and acknowledged[-1] == 0)
+        assert internals.unacknowledged_bytes(one.sctp) == 0
         stop()
         told = len(acknowledged)
         channel.send("y")

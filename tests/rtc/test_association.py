@@ -1,6 +1,7 @@
 """aiortc's SCTP association with a chunk size of its own: a canary for each private name, and what we add to it."""
 
 import asyncio
+import random
 import types
 
 import pytest
@@ -8,14 +9,22 @@ from aiortc import RTCSctpTransport, VideoStreamTrack, rtcsctptransport
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.mediastreams import VIDEO_TIME_BASE
+from aiortc.rtcsctptransport import InboundStream
 from av import VideoFrame
 from calls import until
 from narrow_path import narrow_path
 from peer_connections import call
+from sctp_pairs import AIORTCS, OURS, Weather
+from sctp_pairs import pair as sctp_pair
+from virtual_time import run_virtually
 
+from smallrtc_cli.protocol.congestion import Window
 from smallrtc_cli.protocol.packet_sizes import Layers
 from smallrtc_cli.rtc import aiortc_internals as internals
-from smallrtc_cli.rtc.aiortc_internals import Association
+from smallrtc_cli.rtc import association
+from smallrtc_cli.rtc.association import Association
+from smallrtc_cli.rtc.sctp_receiver import Reassembly, SctpReceiver
+from smallrtc_cli.rtc.sctp_sender import CAUTIOUS_CHUNK, SctpSender
 
 pytestmark = pytest.mark.usefixtures("loopback_only")
 
@@ -44,10 +53,34 @@ async def opened(one: internals.PeerConnection, other: internals.PeerConnection)
     return received, lengths
 
 
-def test_aiortc_still_counts_in_chunks_in_these_methods_only():
+def test_aiortc_still_counts_in_chunks_in_these_methods_only_and_all_are_ours():
     named = {n for n, f in functions(RTCSctpTransport).items() if "USERDATA_MAX_LENGTH" in f.__code__.co_names}
-    assert named == {*Association.SIZED, "__init__"}
-    assert all(getattr(RTCSctpTransport, name).__closure__ is None for name in Association.SIZED)
+    assert named == {"__init__", "_receive_sack_chunk", "_send", "_t3_expired", "_transmit"}
+    assert named <= functions(SctpSender).keys()
+
+
+@pytest.mark.parametrize(
+    ("half", "replaced"),
+    [
+        (SctpSender, {"_receive_sack_chunk", "_send", "_t1_expired", "_t3_expired", "_transmit"}),
+        (
+            SctpReceiver,
+            {"_abort", "_get_inbound_stream", "_mark_received", "_receive_data_chunk", "_receive_forward_tsn_chunk"}
+            | {"_send_sack", "_set_extensions"},
+        ),
+        (Reassembly, {"add_chunk"}),
+    ],
+)
+def test_aiortc_still_has_the_methods_that_ours_replace(half, replaced):
+    there = functions(InboundStream if half is Reassembly else RTCSctpTransport).keys()
+    assert there & functions(half).keys() - {"__init__"} == replaced
+
+
+def test_aiortc_still_sends_nothing_and_arms_no_timer_of_t3_but_in_the_methods_that_ours_replace():
+    timers = {"_t3_restart", "_t3_start", "_t3_handle", "_send_sack"}
+    used = {n for n, f in functions(RTCSctpTransport).items() if timers & {*f.__code__.co_names}}
+    own = {"__init__", "_t3_cancel", "_t3_restart", "_t3_start"}
+    assert used == own | {"_handle_data", "_receive_sack_chunk", "_t3_expired", "_transmit"}
 
 
 def test_aiortc_still_cuts_video_by_a_constant_of_its_encoders_modules():
@@ -59,7 +92,7 @@ async def test_aiortc_still_makes_its_association_in_create_sctp_transport():
     async with call() as (one, other):
         for pc in (one, other):
             assert pc.association.sctp is pc.sctp
-            assert pc.association.chunk == internals.CAUTIOUS_CHUNK == 1080
+            assert pc.association.chunk == CAUTIOUS_CHUNK == 1080
 
 
 async def test_each_association_cuts_by_its_own_size_and_aiortcs_is_untouched():
@@ -73,13 +106,14 @@ async def test_each_association_cuts_by_its_own_size_and_aiortcs_is_untouched():
             await until(lambda: received == ["x" * 5000])
             received.clear()
             assert max(lengths) == size
-        assert other.association.chunk == internals.CAUTIOUS_CHUNK
+        assert other.association.chunk == CAUTIOUS_CHUNK
     assert before == rtcsctptransport.USERDATA_MAX_LENGTH
 
 
 async def test_a_probe_is_as_long_as_a_packet_with_so_many_user_bytes_and_as_the_arithmetic_says():
     async with call() as (one, _):
         sctp, dtls = one.sctp, one.sctp.transport
+        await until(lambda: sctp.state == "connected")
         cipher = internals.dtls_security(dtls).cipher
         for size in CHUNKS:
             chunk = rtcsctptransport.DataChunk()
@@ -130,6 +164,32 @@ async def test_acknowledgements_are_told_to_all_that_listen_until_they_stop():
         await until(lambda: received == ["1", "2", "x" * 3000])
 
 
+async def test_an_acknowledgement_tells_how_much_room_the_other_side_has():
+    async with call() as (one, other):
+        await opened(one, other)
+        stop = one.association.on_acknowledgement(lambda: None)
+        other.sctp._advertised_rwnd = 4711
+        one.line.send("1")
+        await until(lambda: not internals.unacknowledged(one.sctp))
+        stop()
+        assert one.association.window == 4711
+
+
+async def test_an_association_that_has_learned_much_can_begin_as_carefully_as_a_fresh_one():
+    async with call() as (one, other):
+        received, _ = await opened(one, other)
+        association, sctp = one.association, one.sctp
+        association.chunk = 1000
+        fresh = Window(1000).size
+        one.line.send("x" * 200_000)
+        await until(lambda: received and not internals.unacknowledged(sctp))
+        assert sctp.window.size > fresh
+        association.start_slowly()
+        assert sctp.window.size == fresh
+        one.line.send("y" * 200_000)
+        await until(lambda: len(received) == 2)
+
+
 async def test_the_other_side_can_be_asked_for_what_it_has():
     async with call() as (one, other):
         await opened(one, other)
@@ -144,14 +204,44 @@ async def test_the_other_side_can_be_asked_for_what_it_has():
         assert not await one.association.ask_for_sack()
 
 
-async def test_aiortc_still_says_just_these_extensions():
-    async with call() as (one, other):
-        for pc in (one, other):
-            assert pc.sctp._remote_extensions == internals._EXTENSIONS_OF_AIORTC
+@pytest.mark.parametrize(("kind", "is_aiortcs"), [(OURS, False), (AIORTCS, True)])
+def test_aiortc_still_says_just_these_extensions_and_ours_says_more(kind, is_aiortcs):
+    async def told() -> list[int]:
+        async with sctp_pair(Weather(), OURS, kind) as (one, _):
+            return one.sctp._remote_extensions
+
+    assert (run_virtually(told()) == association._EXTENSIONS_OF_AIORTC) is is_aiortcs
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("kind", [OURS, AIORTCS])
+def test_a_path_that_shrinks_costs_no_message_and_copies_none_whoever_receives(kind, seed):
+    async def exchange() -> None:
+        draws, weather = random.Random(seed), Weather(late=0.002 * (seed % 2), seed=seed)
+        async with sctp_pair(weather, OURS, kind) as (one, other):
+            ours = Association(one.sctp)
+            ours.chunk = 1400
+            given = [f"{number} " + "x" * draws.choice((5, 50, 300, 1200, 2500, 9000)) for number in range(80)]
+            for number, message in enumerate(given):
+                one.channel.send(message)
+                await asyncio.sleep(0.001)
+                if number == 20 + 5 * seed:
+                    weather.eats = lambda chunk: len(getattr(chunk, "user_data", b"")) > 1000
+            await asyncio.sleep(3)
+            assert len(other.received) < len(given)
+            ours.chunk = 1000
+            while not one.idle:
+                assert await ours.ask_for_sack()
+                await asyncio.sleep(0.1)
+                await (ours.recut() if ours.can_recut() else ours.send_anew())
+                await asyncio.sleep(2)
+            assert sorted(other.received) == sorted(given)
+
+    run_virtually(exchange())
 
 
 async def test_what_the_other_side_has_nothing_of_is_cut_anew_without_a_new_number_for_what_it_has(monkeypatch):
-    monkeypatch.setattr(internals, "_SETTLED", 0.0)
+    monkeypatch.setattr(association, "_SETTLED", 0.0)
     with narrow_path() as path:
         async with call() as (one, other):
             received, lengths = await opened(one, other)
@@ -171,7 +261,7 @@ async def test_what_the_other_side_has_nothing_of_is_cut_anew_without_a_new_numb
 
 
 async def test_nothing_is_cut_anew_of_which_the_other_side_has_a_part(monkeypatch):
-    monkeypatch.setattr(internals, "_SETTLED", 0.0)
+    monkeypatch.setattr(association, "_SETTLED", 0.0)
     with narrow_path() as path:
         async with call() as (one, other):
             received, lengths = await opened(one, other)

@@ -13,7 +13,7 @@ from smallrtc_cli.config import PathMtu, Settings
 from smallrtc_cli.protocol.messages import PathReportMessage
 from smallrtc_cli.protocol.packet_sizes import LARGEST_CHUNK, Layers
 from smallrtc_cli.rtc import aiortc_internals as internals
-from smallrtc_cli.rtc import channel_path
+from smallrtc_cli.rtc import association, channel_path
 from smallrtc_cli.rtc.channel_path import SizedBy
 from smallrtc_cli.rtc.connection import SmallWebRTCConnection
 from smallrtc_cli.rtc.dialer import DialOptions
@@ -72,7 +72,7 @@ async def test_each_connection_has_a_size_of_its_own():
 async def test_a_path_on_which_only_short_requests_are_answered_keeps_the_cautious_size(monkeypatch):
     with narrow_path() as path:
         path.drop = lambda data: data[0] < 4 and len(data) > 180
-        monkeypatch.setattr(internals.Association, "on_heartbeat_ack", lambda self, callback: lambda: None)
+        monkeypatch.setattr(association.Association, "on_heartbeat_ack", lambda self, callback: lambda: None)
         async with pair() as (connection, _):
             told = []
             connection.add_event_handler("path", lambda c, report: told.append(report))

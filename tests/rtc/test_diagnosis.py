@@ -25,6 +25,7 @@ CLOUD, MAPPED = End("host", "35.190.1.2", 3), End("srflx", "81.2.69.160", 4)
 RELAY, LOCAL_NAME = End("relay", "35.190.1.9", 5), End("host", "6a1c.local", 6)
 IPV6, ITSELF = End("host", "2a00:1450::5", 7), End("host", "127.0.0.1", 8)
 TCP = End("host", "192.168.1.9", 9, "tcp")
+LATE = Tried(HOME, OFFICE, "succeeded")
 
 
 def evidence(local=(HOME,), remote=(OFFICE,), state: str = "in-progress", **more) -> Evidence:
@@ -81,6 +82,7 @@ def test_a_cause_is_found_with_a_sentence_and_a_cure(cause):
         (evidence(local=(CLOUD,), remote=(OFFICE, MAPPED)), "none of 2 checks was answered"),
         (evidence(send_errors=["Network is unreachable"]), "would not send: network is unreachable"),
         (evidence(local=(), relay_only=True), "relay only, and no TURN server gave a relay"),
+        (evidence(state="succeeded", selected=LATE), "host 10.1.2.3), only since ICE has given up"),
     ],
 )
 def test_the_sentence_names_what_it_is_about(given, words):
@@ -108,6 +110,9 @@ def test_the_hint_says_what_to_do(given, words):
         (evidence(remote=(LOCAL_NAME, OFFICE)), Cause.PRIVATE_ONLY),
         (evidence(remote=(), requests_heard=1, checks_heard=1), Cause.ONE_WAY),
         (evidence(remote=(LOCAL_NAME,), requests_heard=1, checks_heard=1), Cause.ONE_WAY),
+        # ICE had given up, and then a check came and chose a pair: that is no connection.
+        (evidence(remote=(), checks_heard=1, responses_heard=1, selected=LATE), Cause.NOTHING_OFFERED_THERE),
+        (evidence(state="succeeded", checks_heard=1, responses_heard=1, selected=LATE), Cause.NOT_CHOSEN),
         (evidence(local=(HOME, IPV6), remote=(IPV6,)), Cause.UDP_BLOCKED),
         (evidence(local=(ITSELF,), remote=(ITSELF,)), Cause.LOOPBACK_ONLY),
         # Two machines with the same Docker bridge are in no common network.

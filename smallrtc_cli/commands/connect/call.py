@@ -5,7 +5,6 @@ the rest is taken down after it. Everything that runs here is a task of the call
 """
 
 import asyncio
-import uuid
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -16,7 +15,7 @@ from smallrtc_cli.commands.connect import outcome
 from smallrtc_cli.commands.connect.figures import Figures
 from smallrtc_cli.commands.connect.options import ConnectOptions
 from smallrtc_cli.commands.connect.outcome import Ending
-from smallrtc_cli.commands.connect.script import Script, within
+from smallrtc_cli.commands.connect.script import Script, new_id, within
 from smallrtc_cli.commands.connect.story import Story
 from smallrtc_cli.protocol import rtvi
 from smallrtc_cli.protocol.session import CloseReason, State
@@ -33,6 +32,9 @@ MEASURE = 1.0
 
 SETTLED = 2.0
 "Seconds of the bot's silence after which what it said to a file is over."
+
+LONGEST_ANSWER = 120.0
+"Seconds after which it is over in any case: there are bots that never stop."
 
 
 class Call:
@@ -128,7 +130,11 @@ class Call:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
-        if error is not None and not self._ending.done():
+        if error is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._ending.done():
             self._ending.set_exception(error)
 
     # What happens
@@ -142,6 +148,7 @@ class Call:
         self.transport.add_event_handler("on_client_connected", lambda *_: self._connected("connected"))
         self.transport.add_event_handler("on_client_reconnected", lambda *_: self._connected("reconnected"))
         self.transport.add_event_handler("on_app_message", lambda _, message, __: self._received(message))
+        self.story.on_unwritable = self._fail
         self.person.on_trouble = self.story.trouble
         self.person.on_said = self.turns.said
         self.person.on_heard = self._heard
@@ -262,11 +269,15 @@ class Call:
         self.story.event("played")
         if not self._options.exit_after_play:
             return
-        ended = self._now()
-        while (rest := max(ended, self._last_bot_sound) + SETTLED - self._now()) > 0:  # noqa: ASYNC110 - it moves on
-            await asyncio.sleep(rest)
+        await within(LONGEST_ANSWER, self._silence())
         await self._script.all_heard()  # or `_talk` ends the call
         self.end(outcome.PLAYED)
+
+    async def _silence(self) -> None:
+        """The bot says nothing, or nothing more."""
+        began = self._now()
+        while (rest := max(began, self._last_bot_sound) + SETTLED - self._now()) > 0:  # noqa: ASYNC110 - it moves on
+            await asyncio.sleep(rest)
 
     def mute(self, muted: bool) -> None:
         """Send silence, and tell the server; or sound again."""
@@ -281,11 +292,6 @@ class Call:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
-
-
-def new_id() -> str:
-    """Of an RTVI message: eight characters, as Pipecat's clients make them."""
-    return uuid.uuid4().hex[:8]
 
 
 def _reason(reason: CloseReason) -> str:

@@ -12,6 +12,9 @@ _KEPT = 3600
 
 _DRAWN = 10
 
+_DTLS = {"FEFF": "1.0", "FEFD": "1.2", "FEFC": "1.3"}
+"By its version on the wire, as statistics have it."
+
 
 class Figures:
     """Follows the statistics of a call, a report at a time. Times are monotonic seconds."""
@@ -81,11 +84,15 @@ def _path(report: Report) -> list[tuple[str, str]]:
             kind = f"{entry['candidateType']} {entry['protocol']}"
             rows.append((title, f"{entry['address']}:{entry['port']}  {kind}"))
     security = [
-        ("security", f"DTLS {entry['tlsVersion']} {entry['dtlsCipher']}, {entry['srtpCipher']}")
+        ("security", f"{_version(entry['tlsVersion'])} {entry['dtlsCipher']}, {entry['srtpCipher']}")
         for entry in _of(report, "transport")
         if "dtlsCipher" in entry
     ]
     return [*rows, *security]
+
+
+def _version(on_the_wire: str) -> str:
+    return f"DTLS {_DTLS.get(on_the_wire, on_the_wire)}"
 
 
 def _media(report: Report) -> list[tuple[str, str]]:

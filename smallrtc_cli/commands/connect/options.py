@@ -1,10 +1,10 @@
 """What was typed, and what of it can be known to be wrong before anybody is called."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from smallrtc_cli.commands.network import NetworkOptions
 from smallrtc_cli.errors import UsageError
@@ -80,17 +80,15 @@ def check(options: ConnectOptions) -> None:
             raise UsageError(f"`{one}` and `{other}` contradict each other", hint="leave one of them out")
 
 
-def headers(options: ConnectOptions, environment: Mapping[str, str]) -> dict[str, str]:
-    """`--header NAME: VALUE`, and the token as a bearer; SMALLRTC_TOKEN is one that `ps` does not show."""
-    found = {}
-    for line in options.headers:
-        name, colon, value = line.partition(":")
-        if not colon or not name.strip():
-            # What was typed may be a credential: it is not shown.
-            raise UsageError("a `--header` has no colon", hint="write it like `--header 'X-Key: secret'`")
-        found[name.strip()] = value.strip()
-    token = options.token or environment.get("SMALLRTC_TOKEN")
-    return found | ({"Authorization": f"Bearer {token}"} if token else {})
+def check_pipes(options: ConnectOptions, stdin: TextIO | None, stdout: TextIO) -> None:
+    """Raises `UsageError` where `-` would be a terminal: its keys are no sound, and sound is nothing to read."""
+    if options.play_from == PIPE and (stdin is None or stdin.isatty()):
+        what = "is closed" if stdin is None else "is a terminal"
+        hint = "let a program write it, as in `ffmpeg -i a.mp3 -f s16le -ac 1 -ar 48000 - | …`, or name the file"
+        raise UsageError(f"`--play-from -` reads sound from standard input, and that {what}", hint=hint)
+    if options.record_to == PIPE and stdout.isatty():
+        hint = "send it to a program or a file, as in `… --record-to - > call.raw`"
+        raise UsageError("`--record-to -` writes sound to standard output, and that is a terminal", hint=hint)
 
 
 def body(text: str | None) -> Any:
@@ -118,7 +116,7 @@ def objects(texts: Sequence[str], option: str) -> list[dict[str, Any]]:
 
 def _json(text: str, option: str) -> Any:
     try:
-        return parse_json(text.encode())
+        return parse_json(text.encode(errors="surrogateescape"))  # the bytes that were typed
     except MalformedJSON as error:
         hint = f"quote it for the shell: `{option} '{json.dumps({'a': 1})}'`"
         raise UsageError(f"what `{option}` is given is not JSON: {error}", hint=hint) from None

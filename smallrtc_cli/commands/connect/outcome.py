@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from smallrtc_cli.errors import CannotRun, CouldNotConnect, SmallRTCError
+from smallrtc_cli.errors import CannotRun, CouldNotConnect, ExitCode, SmallRTCError
 from smallrtc_cli.protocol.session import CloseReason
 
 GONE: Final = frozenset({CloseReason.ICE_TIMEOUT, CloseReason.REDIAL_FAILED, CloseReason.DTLS_ERROR})
@@ -50,6 +50,13 @@ class Ending:
     "In words, for the summary: `you hung up`."
 
     error: SmallRTCError | None = None
+    interrupted: bool = False
+
+    @property
+    def exit_code(self) -> ExitCode:
+        if self.error is not None:
+            return self.error.exit_code
+        return ExitCode.INTERRUPTED if self.interrupted else ExitCode.OK
 
 
 HUNG_UP: Final = Ending("you hung up")
@@ -57,6 +64,7 @@ PLAYED: Final = Ending("the file was played")
 TIME_IS_UP: Final = Ending("the time was up")
 ALL_HEARD: Final = Ending("all that was expected was heard")
 STOPPED: Final = Ending("stopped by a signal")
+INTERRUPTED: Final = Ending("you pressed Ctrl-C", interrupted=True)
 
 
 def ended_by_the_other_side(

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -15,16 +16,17 @@ from smallrtc_cli.bots.stereo_recording import recording
 from smallrtc_cli.bots.video_recording import require_place
 from smallrtc_cli.commands.connect import options as typed
 from smallrtc_cli.commands.connect import outcome
-from smallrtc_cli.commands.connect.call import Call, Work, new_id
+from smallrtc_cli.commands.connect.call import Call, Work
 from smallrtc_cli.commands.connect.ends import Ends, open_ends
 from smallrtc_cli.commands.connect.figures import percentiles, summary
 from smallrtc_cli.commands.connect.log import CallLog
 from smallrtc_cli.commands.connect.options import ConnectOptions
 from smallrtc_cli.commands.connect.outcome import Ending
 from smallrtc_cli.commands.connect.screen import Screen
-from smallrtc_cli.commands.connect.script import Script
+from smallrtc_cli.commands.connect.script import Script, new_id
 from smallrtc_cli.commands.connect.story import Story
 from smallrtc_cli.commands.garbage import spare_imports
+from smallrtc_cli.commands.headers import headers
 from smallrtc_cli.config import Redial, Settings
 from smallrtc_cli.errors import ExitCode, SmallRTCError
 from smallrtc_cli.protocol import rtvi
@@ -53,9 +55,10 @@ class _Plan:
 def run(options: ConnectOptions) -> ExitCode:
     """Make the call; raises `SmallRTCError` for one that did not come about or did not end as it should."""
     typed.check(options)
+    typed.check_pipes(options, sys.stdin, sys.stdout)
     texts = [rtvi.send_text(new_id(), text) for text in options.texts]
     plan = _Plan(
-        headers=typed.headers(options, os.environ),
+        headers=headers(options.headers, options.token, os.environ),
         body=typed.body(options.body),
         messages=[*texts, *typed.objects(options.messages, "--message")],
         expects=typed.objects(options.expects, "--expect"),
@@ -81,7 +84,7 @@ async def _connect(options: ConnectOptions, plan: _Plan) -> ExitCode:
     _told(call, ending, ends, log)
     if ending.error is not None:
         raise ending.error
-    return ExitCode.OK
+    return ending.exit_code
 
 
 async def _called(options: ConnectOptions, plan: _Plan, story: Story, *, is_drawn: bool) -> tuple[Call, Ends, Ending]:
@@ -139,8 +142,20 @@ async def _made(
         view = stack.enter_context(CallView())
         screen = Screen(view, call, story, ends, camera, place=options.url, push_to_talk=options.push_to_talk)
         around = [screen.draw, screen.read_keys]
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, call.end, outcome.STOPPED)
+    _obey_signals(call)
     return await call.run(around, beside)
+
+
+def _obey_signals(call: Call) -> None:
+    """Hang up and say how it was; a second Ctrl-C does not wait for that."""
+    loop = asyncio.get_running_loop()
+
+    def interrupted() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        call.end(outcome.INTERRUPTED)
+
+    loop.add_signal_handler(signal.SIGTERM, call.end, outcome.STOPPED)
+    loop.add_signal_handler(signal.SIGINT, interrupted)
 
 
 def _failed(error: SmallRTCError, log: CallLog) -> None:
@@ -158,12 +173,11 @@ def _told(call: Call, ending: Ending, ends: Ends, log: CallLog) -> None:
         for line in summary(call.seconds or 0.0, ending.reason, call.figures, answers, lost):
             console.say(line)
         return
-    code = ExitCode.OK if ending.error is None else ending.error.exit_code
     log.event(
         "ended",
         reason=ending.reason,
         seconds=round(call.seconds or 0.0, 1),
-        exit_code=int(code),
+        exit_code=int(ending.exit_code),
         round_trip_ms=call.figures.round_trip,
         loss_percent=call.figures.vitals.loss_percent,
         jitter_ms=call.figures.vitals.jitter_ms,

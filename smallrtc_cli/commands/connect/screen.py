@@ -6,10 +6,12 @@ from typing import Any
 
 from smallrtc_cli.bots.pictures import Camera
 from smallrtc_cli.commands.connect import outcome
-from smallrtc_cli.commands.connect.call import Call, new_id
+from smallrtc_cli.commands.connect.call import Call
 from smallrtc_cli.commands.connect.ends import Ends
 from smallrtc_cli.commands.connect.keys import Keys
+from smallrtc_cli.commands.connect.script import new_id
 from smallrtc_cli.commands.connect.story import Story
+from smallrtc_cli.errors import SmallRTCError
 from smallrtc_cli.keyboard import Keyboard
 from smallrtc_cli.report.call_picture import CallPicture, Line, Voice
 from smallrtc_cli.report.call_view import CallView
@@ -122,7 +124,13 @@ class Screen:
         self._call.end(outcome.HUNG_UP)
 
     def send(self, message: dict[str, Any]) -> None:
-        self._call.own(self._call.send(message))
+        self._call.own(self._send(message))
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        try:
+            await self._call.send(message)
+        except SmallRTCError as error:
+            self.tell(f"not sent: {error}")
 
     def tell(self, sentence: str) -> None:
         self._hint, self._hint_until = sentence, self._now() + HINT

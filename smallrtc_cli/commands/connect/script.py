@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
@@ -63,3 +64,8 @@ async def within(seconds: float, awaitable: Coroutine[Any, Any, Any]) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def new_id() -> str:
+    """Of an RTVI message: eight characters, as Pipecat's clients make them."""
+    return uuid.uuid4().hex[:8]

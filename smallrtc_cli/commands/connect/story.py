@@ -1,6 +1,7 @@
 """What is told of a call: the conversation and the events. What has its final form is written, once."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from smallrtc_cli.commands.connect.log import CallLog, words
@@ -19,6 +20,8 @@ class Story:
         self._conversation = Conversation(self._changed)
         self.notice = ""
         "What went wrong last, until all is well again."
+        self.on_unwritable: Callable[[OSError], object] | None = None
+        "Told that what is told here cannot be written; raised where nobody is there. Handlers of events raise in vain."
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -27,18 +30,18 @@ class Story:
 
     def received(self, message: Mapping[str, Any]) -> None:
         """A message of the bot's."""
-        self._log.event("message", message=message)
+        self._write("message", message=message)
         self._conversation.received(message)
 
     def sent(self, message: Mapping[str, Any]) -> None:
         """A message of ours."""
-        self._log.event("sent", message=message)
+        self._write("sent", message=message)
         self._conversation.sent(message)
 
     def event(self, event: str, **detail: Any) -> None:
         """Something happened to the call."""
         self.notice = "" if event in _WELL else (words(event, detail) or self.notice)
-        self._log.event(event, **detail)
+        self._write(event, **detail)
 
     def trouble(self, sentence: str) -> None:
         """Something went wrong, and the call goes on."""
@@ -53,4 +56,18 @@ class Story:
             self._unfinished[line.id] = line
             return
         self._unfinished.pop(line.id, None)
-        self._log.line(f"{'·' if line.who == 'event' else line.who:<8} {line.text or line.rest}")
+        with self._writing():
+            self._log.line(f"{'·' if line.who == 'event' else line.who:<8} {line.text or line.rest}")
+
+    def _write(self, event: str, **detail: Any) -> None:
+        with self._writing():
+            self._log.event(event, **detail)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if self.on_unwritable is None:
+                raise
+            self.on_unwritable(error)

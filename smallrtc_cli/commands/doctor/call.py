@@ -1,6 +1,7 @@
 """A call to the server, hung up at once, seen stage by stage: offer, ICE, DTLS, data channel, audio, path."""
 
 import asyncio
+import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from smallrtc_cli.rtc.evidence import evidence
 from smallrtc_cli.rtc.ice import IceOptions
 from smallrtc_cli.rtc.stats import of_type, stats
 from smallrtc_cli.rtc.transport import SmallWebRTCTransport, TransportParams
-from smallrtc_cli.web.start import Begun, begin
+from smallrtc_cli.web.start import begin
 
 OFFER, ICE, DTLS, CHANNEL, AUDIO, MTU = "offer", "ice", "dtls", "channel", "audio", "mtu"
 
@@ -60,16 +61,16 @@ async def examine(door: Door, url: str, network: NetworkOptions, named: Sequence
     async with begun.value.exchange:
         try:
             ice = network.ice(tuple(named) or begun.value.ice_servers)
+            settings = Settings(redial=Redial(attempts=0), path_mtu=network.path_mtu(os.environ))
         except UsageError as error:  # what was typed and what the server names do not go together
             tell(judge_refusal(error, begun.seconds))
             skip(tell, OFFER, "an answer")
             return
-        await _call(begun.value, ice, tell, ask=not named, began=begun.seconds)
+        dialer = Dialer(begun.value.exchange, DialOptions(ice=ice, connect_timeout=CONNECT), settings=settings)
+        await _call(dialer, ice, tell, ask=not named, began=begun.seconds)
 
 
-async def _call(begun: Begun, ice: IceOptions, tell: Tell, *, ask: bool, began: float) -> None:
-    options = DialOptions(ice=ice, connect_timeout=CONNECT)
-    dialer = Dialer(begun.exchange, options, settings=Settings(redial=Redial(attempts=0)))
+async def _call(dialer: Dialer, ice: IceOptions, tell: Tell, *, ask: bool, began: float) -> None:
     transport = SmallWebRTCTransport(dialer.connection, _SOUND)
     asked: list[Stage] = []
     asking = asyncio.create_task(ice_servers.examine_named(ice if ask else IceOptions(), asked.append))

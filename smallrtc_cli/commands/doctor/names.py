@@ -4,7 +4,6 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from smallrtc_cli.commands.doctor.bounds import STEP, Tell, Tried, tried
@@ -15,8 +14,6 @@ from smallrtc_cli.rtc.lookup import look_up
 NAME: Final = "dns"
 
 LOCALHOST: Final = "localhost"
-EXAMPLE: Final = "example.com"
-"Asked for where a call needs no name: it is there for everybody (RFC 2606)."
 
 _UNANSWERED: Final = frozenset({socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM})
 "The resolver was not reached, or is broken; any other error is an answer."
@@ -24,20 +21,12 @@ _UNANSWERED: Final = frozenset({socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SY
 Found = Tried[tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Lookups:
-    """What became of the names; `needed` are those without which there is no call."""
-
-    found: Mapping[str, Found]
-    needed: frozenset[str]
-
-
 async def examine(names: Iterable[str], tell: Tell) -> None:
-    """Look the names up, all at once."""
-    needed = frozenset(name for name in names if not is_literal(name) and not _is_local(name))
-    asked = [LOCALHOST, *sorted(needed or {EXAMPLE})]
+    """Look the names up, all at once, and none that nobody needs: a question leaves the machine."""
+    needed = {name for name in names if not is_literal(name) and not _is_local(name)}
+    asked = [LOCALHOST, *sorted(needed)]
     found = await asyncio.gather(*(tried(look_up(name)) for name in asked))
-    tell(judge(Lookups(dict(zip(asked, found, strict=True)), needed)))
+    tell(judge(dict(zip(asked, found, strict=True))))
 
 
 def _is_local(name: str) -> bool:
@@ -45,17 +34,18 @@ def _is_local(name: str) -> bool:
     return name.lower().rstrip(".") == LOCALHOST or name.lower().rstrip(".").endswith(f".{LOCALHOST}")
 
 
-def judge(lookups: Lookups) -> Stage:
-    """A resolver that does not answer fails the stage where a name is needed; that a name is unknown is an answer."""
-    others = {name: found for name, found in lookups.found.items() if name != LOCALHOST}
-    seconds = max(found.seconds for found in lookups.found.values())
-    if (wrong := _localhost(lookups.found[LOCALHOST])) is not None:
+def judge(lookups: Mapping[str, Found]) -> Stage:
+    """What became of `localhost` and of the names that are needed. That a name is unknown is an answer."""
+    others = {name: found for name, found in lookups.items() if name != LOCALHOST}
+    seconds = max(found.seconds for found in lookups.values())
+    if (wrong := _localhost(lookups[LOCALHOST])) is not None:
         return Stage(NAME, Mark.FAIL, wrong, "put `127.0.0.1 localhost` into the hosts file", seconds)
     for name, found in others.items():
         if (silence := _silence(found)) is not None:
-            mark = Mark.FAIL if name in lookups.needed else Mark.WARN
             cure = "is this machine online, and is its resolver (`/etc/resolv.conf`) right? Addresses work without it"
-            return Stage(NAME, mark, f"DNS: {silence} to `{name}`", cure, seconds)
+            return Stage(NAME, Mark.FAIL, f"DNS: {silence} to `{name}`", cure, seconds)
+    if not others:
+        return Stage(NAME, Mark.OK, "`localhost` is this machine, and no other name is needed", None, seconds)
     known = ", ".join(f"`{name}` {_words(found)}" for name, found in others.items())
     return Stage(NAME, Mark.OK, f"DNS answers: {known}", None, seconds)
 

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from smallrtc_cli import console
-from smallrtc_cli.commands.connect.options import ConnectOptions, headers
 from smallrtc_cli.commands.doctor import browser, call, door, ice_servers, interfaces, names, sound, versions
 from smallrtc_cli.commands.doctor.bounds import Tell
 from smallrtc_cli.commands.doctor.door import Door
+from smallrtc_cli.commands.headers import headers
 from smallrtc_cli.commands.network import NetworkOptions
 from smallrtc_cli.errors import ExitCode
 from smallrtc_cli.protocol.ice_servers import IceServerSpec
@@ -75,7 +75,7 @@ def _read(options: DoctorOptions) -> _Plan:
     ice = (replace(options.network, ice_policy="all") if asks_server else options.network).ice(named)
     if options.url is None:
         return _Plan(options.network, named, ice, None, None)
-    sent = headers(ConnectOptions(url=options.url, headers=options.headers, token=options.token), os.environ)
+    sent = headers(options.headers, options.token, os.environ)
     entrance = Door(parse_url(options.url), sent, verify=not options.insecure)
     return _Plan(options.network, named, ice, options.url, entrance)
 

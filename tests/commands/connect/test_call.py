@@ -6,6 +6,7 @@ import contextlib
 from calls import AUDIO_ONLY, Answering, answering, idle_bot, until
 
 from smallrtc_cli.bots.person import Person, person_params
+from smallrtc_cli.bots.tone import tone
 from smallrtc_cli.commands.connect import call as call_module
 from smallrtc_cli.commands.connect import outcome, script
 from smallrtc_cli.commands.connect.call import Call
@@ -85,3 +86,23 @@ async def test_a_peer_that_is_replaced_before_its_channel_was_open_is_no_peer_wi
         go.set()
         await until(lambda: any(waits), 20)
         assert not running.done()
+
+
+class Tone:
+    """A tenth of a second of sound, as a file has it."""
+
+    name, live, latency = "tone.wav", False, 0.0
+
+    async def __aiter__(self):
+        yield bytes(9600)
+
+
+async def test_a_bot_that_never_stops_is_not_listened_to_for_ever(monkeypatch):
+    monkeypatch.setattr(call_module, "LONGEST_ANSWER", 1.0)
+    async with answering(tone) as server:
+        dialer = Dialer(server.supervisor, AUDIO_ONLY)
+        transport = SmallWebRTCTransport(dialer.connection, person_params())
+        story, person = Story(CallLog(lambda _: None, as_json=False)), Person(transport, Tone(), None)
+        options = ConnectOptions(url="http://localhost", play_from="tone.wav", exit_after_play=True)
+        ending = await asyncio.wait_for(Call(dialer, transport, person, story, Script(), options).run([], []), 30)
+    assert ending == outcome.PLAYED

@@ -106,7 +106,7 @@ async def test_the_picture_shows_state_levels_and_what_is_said(server):
             "bot +It is four degrees[.]",
             '{"weather": "rain"}',
             "connected 0:0[0-9] +host to host, udp",
-            "rtt +[0-9]+ ms +jitter +[0-9]+ ms +loss +0.0 %",
+            "rtt +[0-9]+ ms +jitter +[0-9]+ ms +loss +[0-9.]+ %",
             "you +nothing +▁+ +silence",
             "bot +nowhere +[▁-█]+ +[-−][0-9]+ dBFS",
             "m mute .* q quit",
@@ -187,6 +187,7 @@ async def test_the_terminal_is_given_back_however_it_ends(server, way, code):
             call.process.send_signal(way)
         await quit_by(call, code)
         assert "Traceback" not in call.text
+        assert ("ended: you pressed Ctrl-C" in call.text) is (way == "\x03")
 
 
 @pytest.mark.parametrize(("way", "code"), [("q", 0), (signal.SIGTERM, 0), ("\x03", ExitCode.INTERRUPTED)])

@@ -64,6 +64,7 @@ def test_rows_name_path_codec_and_channel():
             "remote-candidate": end("relay", "10.0.0.2", 6),
             "c": {"type": "codec", "mimeType": "audio/opus", "clockRate": 48000},
             "i": {"type": "inbound-rtp", "kind": "audio", "packetsReceived": 5, "packetsLost": 1, "codecId": "c"},
+            "t": {"type": "transport", "tlsVersion": "FEFD", "dtlsCipher": "AES", "srtpCipher": "SRTP"},
             "d": {"type": "data-channel", "label": "chat", "state": "open", "messagesSent": 1, "messagesReceived": 2},
         },
         now=1,
@@ -72,6 +73,7 @@ def test_rows_name_path_codec_and_channel():
     assert figures.rows() == [
         ("here", "10.0.0.1:5  host udp"),
         ("there", "10.0.0.2:6  relay udp"),
+        ("security", "DTLS 1.2 AES, SRTP"),
         ("audio in", "5 packets, 1 lost, opus 48000 Hz"),
         ("channel `chat`", "open, 1 messages out, 2 in"),
     ]

@@ -37,19 +37,31 @@ def test_what_goes_together_is_taken():
     typed.check(ConnectOptions(url=URL, play_from="a.wav", loop=True, json_lines=True, record_to="a.wav"))
 
 
-def test_a_token_is_a_bearer_and_the_option_wins_over_the_environment():
-    plain = ConnectOptions(url=URL, headers=("X-Key: a:b", "X-Empty:"))
-    assert typed.headers(plain, {}) == {"X-Key": "a:b", "X-Empty": ""}
-    assert typed.headers(plain, {"SMALLRTC_TOKEN": "s"})["Authorization"] == "Bearer s"
-    both = ConnectOptions(url=URL, token="t")
-    assert typed.headers(both, {"SMALLRTC_TOKEN": "s"}) == {"Authorization": "Bearer t"}
+class Stream:
+    def __init__(self, is_terminal):
+        self.isatty = lambda: is_terminal
 
 
-@pytest.mark.parametrize("line", ["secret", ": secret", ""])
-def test_a_header_that_is_none_is_refused_and_not_shown(line):
-    with pytest.raises(UsageError) as caught:
-        typed.headers(ConnectOptions(url=URL, headers=(line,)), {})
-    assert "secret" not in str(caught.value)
+TERMINAL, PIPE = Stream(True), Stream(False)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "stdin", "stdout", "words"),
+    [
+        ({"play_from": "-"}, TERMINAL, PIPE, "standard input, and that is a terminal"),
+        ({"play_from": "-"}, None, PIPE, "standard input, and that is closed"),
+        ({"record_to": "-"}, PIPE, TERMINAL, "standard output, and that is a terminal"),
+    ],
+)
+def test_a_pipe_that_is_none_is_refused(wrong, stdin, stdout, words):
+    with pytest.raises(UsageError, match=words):
+        typed.check_pipes(ConnectOptions(url=URL, **wrong), stdin, stdout)
+
+
+def test_terminals_are_in_order_where_nothing_is_piped():
+    typed.check_pipes(ConnectOptions(url=URL, play_from="a.wav", record_to="b.wav"), TERMINAL, TERMINAL)
+    typed.check_pipes(ConnectOptions(url=URL), None, PIPE)
+    typed.check_pipes(ConnectOptions(url=URL, play_from="-", record_to="-"), PIPE, PIPE)
 
 
 def test_a_body_is_json_or_a_file_of_it(tmp_path):
@@ -61,7 +73,7 @@ def test_a_body_is_json_or_a_file_of_it(tmp_path):
     assert typed.body(f"@{file}") == {"voice": "amy"}
 
 
-@pytest.mark.parametrize("text", ["{", "hello", "@/does/not/exist", "NaN"])
+@pytest.mark.parametrize("text", ["{", "hello", "@/does/not/exist", "NaN", '"\udcff"', "@\udcff"])
 def test_a_body_that_cannot_be_read_is_a_usage_error(text):
     with pytest.raises(UsageError):
         typed.body(text)

@@ -7,6 +7,13 @@ from smallrtc_cli.errors import ExitCode, ServerUnreachable
 from smallrtc_cli.protocol.session import CloseReason
 
 
+def test_an_end_has_an_exit_code():
+    assert outcome.HUNG_UP.exit_code is ExitCode.OK
+    assert outcome.INTERRUPTED.exit_code is ExitCode.INTERRUPTED
+    assert outcome.no_sound(1.0).exit_code is ExitCode.FAILED
+    assert outcome.no_channel(1.0).exit_code is ExitCode.CANNOT_RUN
+
+
 def ended(reason, refusal=None, *, is_script=False):
     return outcome.ended_by_the_other_side(reason, refusal, seconds=3.24, is_script=is_script)
 

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from smallrtc_cli.commands.connect.log import CallLog
 from smallrtc_cli.commands.connect.story import Story
 
@@ -77,3 +79,17 @@ def test_an_endless_call_keeps_nothing_that_was_written():
     for number in range(1000):
         story.received({"number": number})
     assert (len(written), story.lines) == (1000, ())
+
+
+def test_what_cannot_be_written_is_told_to_the_call_and_raised_before_there_is_one():
+    def broken(_):
+        raise BrokenPipeError
+
+    story = Story(CallLog(broken, as_json=False))
+    with pytest.raises(BrokenPipeError):
+        story.event("dialing", url="localhost")
+    told_of = []
+    story.on_unwritable = told_of.append
+    story.event("lost")
+    story.received({"a": 1})
+    assert [type(error) for error in told_of] == [BrokenPipeError, BrokenPipeError]

@@ -5,7 +5,7 @@ import pytest
 
 from smallrtc_cli.commands.doctor import names
 from smallrtc_cli.commands.doctor.bounds import Tried
-from smallrtc_cli.commands.doctor.names import EXAMPLE, LOCALHOST, Lookups, judge
+from smallrtc_cli.commands.doctor.names import LOCALHOST, judge
 from smallrtc_cli.report.stages import Mark
 
 HERE = Tried(("::1", "127.0.0.1"), None, 0.001)
@@ -13,24 +13,23 @@ UNKNOWN = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 BROKEN = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
 
-def stage(found, needed=(), localhost=HERE):
-    return judge(Lookups({LOCALHOST: localhost, "bot.example": found}, frozenset(needed)))
+def stage(found, localhost=HERE):
+    return judge({LOCALHOST: localhost, "bot.example": found})
 
 
 def test_a_resolver_that_answers_is_fine_also_where_the_name_is_unknown():
     found = stage(Tried(("203.0.113.9",), None, 0.25))
     assert (found.verdict, found.seconds) == (Mark.OK, 0.25)
     assert found.detail == "DNS answers: `bot.example` 203.0.113.9"
-    assert stage(Tried(None, UNKNOWN, 0.1), needed=["bot.example"]).verdict is Mark.OK
+    assert stage(Tried(None, UNKNOWN, 0.1)).verdict is Mark.OK
 
 
 @pytest.mark.parametrize("error", [TimeoutError(), BROKEN])
-def test_silence_fails_where_the_name_is_needed_and_is_a_warning_elsewhere(error):
-    found = Tried(None, error, 2.0)
-    assert stage(found, needed=["bot.example"]).verdict is Mark.FAIL
-    assert stage(found).verdict is Mark.WARN
-    assert "`bot.example`" in stage(found).detail
-    assert "/etc/resolv.conf" in stage(found).cure
+def test_silence_fails(error):
+    found = stage(Tried(None, error, 2.0))
+    assert found.verdict is Mark.FAIL
+    assert "`bot.example`" in found.detail
+    assert "/etc/resolv.conf" in found.cure
 
 
 @pytest.mark.parametrize("localhost", [Tried(("192.0.2.7",), None, 0.1), Tried(None, UNKNOWN, 0.1)])
@@ -61,9 +60,13 @@ async def test_needed_names_are_looked_up_and_addresses_are_not(asked):
     assert sorted(asked) == ["bot.example", LOCALHOST]
 
 
-async def test_where_no_name_is_needed_one_that_everybody_knows_is_asked_for(asked):
-    await names.examine(["127.0.0.1"], print)
-    assert sorted(asked) == [EXAMPLE, LOCALHOST]
+async def test_where_no_name_is_needed_no_question_leaves_the_machine(asked):
+    told = []
+    await names.examine(["127.0.0.1", "localhost"], told.append)
+    assert asked == [LOCALHOST]
+    assert [(each.verdict, each.detail) for each in told] == [
+        (Mark.OK, "`localhost` is this machine, and no other name is needed")
+    ]
 
 
 async def test_a_resolver_that_hangs_is_given_up_and_named(monkeypatch):

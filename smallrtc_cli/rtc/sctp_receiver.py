@@ -1,0 +1,178 @@
+"""Receiving by SCTP: aiortc's transport with delayed acknowledgements, and without a second look at what it has seen.
+
+Acknowledged at once is what tells the sender something: a gap and what fills it, a copy, what was given up, and what
+the sender wants to know at once. For the rest see `protocol.acknowledging`.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiortc import RTCSctpTransport
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcsctptransport import (
+    SCTP_DATA_FIRST_FRAG,
+    SCTP_DATA_LAST_FRAG,
+    DataChunk,
+    ForwardTsnChunk,
+    InboundStream,
+    tsn_plus_one,
+)
+from aiortc.utils import uint32_gt, uint32_gte
+
+from smallrtc_cli.protocol.acknowledging import DELAY, Acknowledging
+
+IMMEDIATELY: Final = 0x08
+"The flag of a DATA chunk that is to be acknowledged at once (RFC 9260 section 3.3.1)."
+
+PAD: Final = 0x84
+"The type of a chunk that is skipped (RFC 4820)."
+
+
+class Reassembly(InboundStream):
+    """A stream that looks for a message only when a chunk may have completed one."""
+
+    _look = True
+
+    def add_chunk(self, chunk: DataChunk) -> None:
+        held = self.reassembly
+        if not held or uint32_gt(chunk.tsn, held[-1].tsn):
+            held.append(chunk)
+            self._look = bool(chunk.flags & SCTP_DATA_LAST_FRAG)
+            return
+        place = len(held) - 1
+        while place > 0 and uint32_gt(held[place - 1].tsn, chunk.tsn):
+            place -= 1
+        held.insert(place, chunk)
+        self._look = True
+
+    def give_up(self, tsn: int) -> int:
+        """Forget the parts of messages that the sender has given up, up to that chunk; returns how many bytes.
+
+        With one of them before it, aiortc's `pop_messages` would not find a whole message, and forget that too.
+        """
+        runs = _runs(self.reassembly)
+        kept = [run for run in runs if _is_whole(run) or uint32_gt(run[-1].tsn, tsn) or _goes_on(run, tsn)]
+        before = sum(len(chunk.user_data) for chunk in self.reassembly)
+        self.reassembly = [chunk for run in kept for chunk in run]
+        return before - sum(len(chunk.user_data) for chunk in self.reassembly)
+
+    def received(self) -> list[tuple[int, int, bytes]]:
+        """The messages that the last chunk has completed: stream, protocol, payload."""
+        return [*self.pop_messages()] if self._look else []
+
+
+def _runs(chunks: list[DataChunk]) -> list[list[DataChunk]]:
+    """The chunks by message, a message with gaps in several runs."""
+    runs: list[list[DataChunk]] = []
+    for chunk in chunks:
+        begins = not runs or chunk.flags & SCTP_DATA_FIRST_FRAG or chunk.tsn != tsn_plus_one(runs[-1][-1].tsn)
+        if begins:
+            runs.append([])
+        runs[-1].append(chunk)
+    return runs
+
+
+def _is_whole(run: list[DataChunk]) -> bool:
+    return bool(run[0].flags & SCTP_DATA_FIRST_FRAG and run[-1].flags & SCTP_DATA_LAST_FRAG)
+
+
+def _goes_on(run: list[DataChunk], tsn: int) -> bool:
+    """Whether the rest of the message may still come, behind that chunk."""
+    return run[-1].tsn == tsn and bool(run[0].flags & SCTP_DATA_FIRST_FRAG)
+
+
+async def unless_closed(sctp: RTCSctpTransport, send: Callable[[], Awaitable[None]]) -> None:
+    """What a timer does: it may come when the connection has just ended."""
+    if sctp._association_state is not sctp.State.CLOSED:
+        with contextlib.suppress(ConnectionError):
+            await send()
+
+
+class SctpReceiver(RTCSctpTransport):
+    """The receiving half of our SCTP; see the module's docstring."""
+
+    _loop: asyncio.AbstractEventLoop
+    _last_received_tsn: int
+
+    def __init__(self, transport: RTCDtlsTransport) -> None:
+        super().__init__(transport)
+        self._acknowledging = Acknowledging()
+        self._urgent = False
+        self._sack_timer: asyncio.TimerHandle | None = None
+        self._sack_sending: asyncio.Task[None] | None = None
+
+    def _get_inbound_stream(self, stream_id: int) -> Reassembly:
+        stream = self._inbound_streams.get(stream_id)
+        if not isinstance(stream, Reassembly):
+            stream = self._inbound_streams[stream_id] = Reassembly()
+        return stream
+
+    async def _receive_data_chunk(self, chunk: DataChunk) -> None:
+        self._sack_needed = True
+        self._urgent = self._urgent or bool(chunk.flags & IMMEDIATELY or self._sack_misordered)
+        if self._mark_received(chunk.tsn):
+            return
+        stream = self._get_inbound_stream(chunk.stream_id)
+        stream.add_chunk(chunk)
+        self._advertised_rwnd -= len(chunk.user_data)
+        for message in stream.received():
+            self._advertised_rwnd += len(message[2])
+            await self._receive(*message)
+        await self._reset_deferred_streams()
+
+    def _set_extensions(self, params: list[tuple[int, bytes]]) -> None:
+        """Beside aiortc's that padding is understood: so the other side can tell ours from aiortc's."""
+        super()._set_extensions(params)
+        kind, extensions = params.pop()
+        params.append((kind, extensions + bytes([PAD])))
+
+    async def _receive_forward_tsn_chunk(self, chunk: ForwardTsnChunk) -> None:
+        self._urgent = True
+        if uint32_gt(chunk.cumulative_tsn, self._last_received_tsn):
+            for stream in self._inbound_streams.values():
+                assert isinstance(stream, Reassembly)
+                self._advertised_rwnd += stream.give_up(chunk.cumulative_tsn)
+        await super()._receive_forward_tsn_chunk(chunk)
+
+    def _mark_received(self, tsn: int) -> bool:
+        """Whether the chunk with that number has come before."""
+        last, early = self._last_received_tsn, self._sack_misordered
+        if tsn in early or uint32_gte(last, tsn):
+            self._sack_duplicates.append(tsn)
+            return True
+        early.add(tsn)
+        while (following := tsn_plus_one(last)) in early:
+            early.remove(following)
+            last = following
+        self._last_received_tsn = last
+        return False
+
+    # Acknowledgements
+
+    async def _send_sack(self) -> None:
+        """What aiortc calls after each packet that wants to be acknowledged."""
+        urgent = bool(self._urgent or self._sack_misordered or self._sack_duplicates)
+        if self._acknowledging.packet(self._loop.time(), urgent):
+            await self._acknowledge()
+            return
+        self._sack_needed = False
+        if self._sack_timer is None:
+            self._sack_timer = self._loop.call_later(DELAY, self._sack_due)
+
+    async def _acknowledge(self) -> None:
+        self._acknowledging.acknowledged()
+        self._urgent = False
+        await super()._send_sack()
+
+    def _sack_due(self) -> None:
+        self._sack_timer = None
+        if self._acknowledging.waiting:
+            self._sack_sending = asyncio.ensure_future(unless_closed(self, self._acknowledge))
+
+    async def _abort(self) -> None:
+        """Before the end the other side is told what has come."""
+        if self._acknowledging.waiting:
+            await unless_closed(self, self._acknowledge)
+        await super()._abort()
