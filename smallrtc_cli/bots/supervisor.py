@@ -204,7 +204,7 @@ class Supervisor:
         session.connection.add_event_handler("lost", lambda _: self._tell(session, "lost"))
         session.connection.add_event_handler("resumed", lambda _: self._tell(session, "resumed"))
         session.connection.add_event_handler(
-            "path", lambda c, report: self._tell(session, "path", **_carried(c, report))
+            "path", lambda c, report: self._tell(session, "path", **carried(c, report))
         )
         session.connection.add_event_handler("stalled", lambda _, why: self._tell(session, "stalled", why=why))
         session.connection.add_event_handler("flowing", lambda _: self._tell(session, "flowing"))
@@ -241,7 +241,7 @@ def how_connected(connection: SmallWebRTCConnection) -> dict[str, Any]:
     return detail
 
 
-def _carried(connection: SmallWebRTCConnection, report: PathReport) -> dict[str, Any]:
+def carried(connection: SmallWebRTCConnection, report: PathReport) -> dict[str, Any]:
     """What the path carries from here to the client, as far as that is known, and the chunk in use."""
     path = connection.peer.path
     detail = {"mtu": report.mtu, "limit": str(report.limit), "chunk": path.chunk if path else None}

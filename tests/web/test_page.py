@@ -21,6 +21,7 @@ from smallrtc_cli.bots.arguments import SmallWebRTCRunnerArguments
 from smallrtc_cli.bots.echo import echo
 from smallrtc_cli.errors import BadRequest
 from smallrtc_cli.protocol.messages import RenegotiateMessage, encode_signalling
+from smallrtc_cli.protocol.packet_sizes import LARGEST_CHUNK
 from smallrtc_cli.rtc.transport import SmallWebRTCTransport, TransportParams
 from smallrtc_cli.rtc.video import OutputImageRawFrame
 
@@ -177,6 +178,15 @@ async def test_a_tone_comes_back_at_its_pitch_and_level(browser: Any) -> None:
         assert await tab.js("() => smallrtc.hear('you').level") == pytest.approx(LEVEL, abs=1.5)
         await tab.until("() => document.getElementById('round-trip').textContent.endsWith(' ms')")
         assert await tab.page.inner_text("#bot") == "bot.py:bot"
+
+
+async def test_the_path_to_a_browser_is_probed_and_its_chunks_are_used(browser: Any) -> None:
+    """Chromium's SCTP answers a HEARTBEAT and skips PAD; on this machine nothing limits the path."""
+    async with serving(echo) as server, opened(browser, server) as tab:
+        await tab.call()
+        report = await server.connection.probe_path()
+        assert (report.method, report.chunk, str(report.limit)) == ("sctp", LARGEST_CHUNK, "none")
+        assert server.connection.peer.path.chunk == LARGEST_CHUNK
 
 
 async def test_hanging_up_ends_the_conversation_and_closes_the_microphone(browser: Any) -> None:

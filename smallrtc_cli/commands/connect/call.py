@@ -10,7 +10,7 @@ from typing import Any
 
 from smallrtc_cli.audio.turns import Turns
 from smallrtc_cli.bots.person import AUDIBLE, Person
-from smallrtc_cli.bots.supervisor import how_connected
+from smallrtc_cli.bots.supervisor import carried, how_connected
 from smallrtc_cli.commands.connect import outcome
 from smallrtc_cli.commands.connect.figures import Figures
 from smallrtc_cli.commands.connect.options import ConnectOptions
@@ -143,6 +143,9 @@ class Call:
         connection, tell = self.connection, self.story.event
         connection.add_event_handler("lost", lambda _: tell("lost"))
         connection.add_event_handler("resumed", lambda _: tell("resumed"))
+        connection.add_event_handler("path", lambda _, report: tell("path", **carried(connection, report)))
+        connection.add_event_handler("stalled", lambda _, why: tell("stalled", why=why))
+        connection.add_event_handler("flowing", lambda _: tell("flowing"))
         self._dialer.on_redialing = lambda reason: tell("redialing", reason=_reason(reason))
         self._dialer.on_refused = lambda error: tell("refused", sentence=f"calling again failed: {error}")
         self.transport.add_event_handler("on_client_connected", lambda *_: self._connected("connected"))

@@ -5,8 +5,17 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-_FOR_SCRIPTS: Final = frozenset({"statistics", "message", "sent", "first-audio", "answer", "channel-open", "muted"})
+_FOR_SCRIPTS: Final = frozenset(
+    {"statistics", "message", "sent", "first-audio", "answer", "channel-open", "muted", "path"}
+)
 "People see these in other words: the conversation, the view, the summary."
+
+_PLAIN: Final = {
+    "lost": "nothing is heard any more",
+    "resumed": "heard again",
+    "flowing": "messages get through again",
+    "played": "all was played",
+}
 
 
 def words(event: str, detail: Mapping[str, Any]) -> str | None:
@@ -18,20 +27,16 @@ def words(event: str, detail: Mapping[str, Any]) -> str | None:
             again = "back" if event == "reconnected" else "connected"
             took = f" in {detail['milliseconds']:.0f} ms" if detail.get("milliseconds") is not None else ""
             return again + took + (f" ({detail['path']})" if detail.get("path") else "")
-        case "lost":
-            return "nothing is heard any more"
-        case "resumed":
-            return "heard again"
+        case "stalled":
+            return f"messages do not get through: {detail['why']}"
         case "redialing":
             return f"calling again: {detail['reason']}"
         case "refused" | "trouble":
             return str(detail["sentence"])
         case "expected":
             return f"heard what was expected: {json.dumps(detail['expected'], ensure_ascii=False)}"
-        case "played":
-            return "all was played"
         case _:
-            return None
+            return _PLAIN.get(event)
 
 
 class CallLog:

@@ -7,7 +7,9 @@ from typing import Any, Final
 from smallrtc_cli.commands.connect.log import CallLog, words
 from smallrtc_cli.protocol.conversation import Conversation, Line
 
-_WELL: Final = frozenset({"dialing", "connected", "reconnected", "resumed", "first-audio", "answer", "played"})
+_WELL: Final = frozenset(
+    {"dialing", "connected", "reconnected", "resumed", "flowing", "first-audio", "answer", "played"}
+)
 "Events after which there is nothing to worry about."
 
 

@@ -74,6 +74,16 @@ def test_a_view_shows_what_is_being_said_and_a_notice_until_all_is_well():
     assert without_time(written) == ["nothing is heard any more", "heard again", "you      Hello."]
 
 
+def test_a_data_channel_that_stalls_is_told_until_it_flows_again():
+    story, written = told()
+    story.event("path", mtu=1500, chunk=1404)
+    story.event("stalled", why="packets of 1277 bytes do not pass")
+    assert story.notice == "messages do not get through: packets of 1277 bytes do not pass"
+    story.event("flowing")
+    assert story.notice == ""
+    assert without_time(written)[1:] == ["messages get through again"]
+
+
 def test_an_endless_call_keeps_nothing_that_was_written():
     story, written = told()
     for number in range(1000):
