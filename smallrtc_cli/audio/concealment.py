@@ -48,7 +48,10 @@ class Concealment:
         """`count` samples more of this run."""
         self.events += not self._made
         made = self._by_decoder(count)
-        return self._faded(self._repeated(count) if made is None else made)
+        if made is None:
+            return self._faded(self._repeated(count))
+        self._remember(made)
+        return self._faded(made)
 
     def end(self, sound: Samples) -> Samples:
         """The last of the run, when a pause follows: fades out, and the run is silent from there on."""
@@ -66,10 +69,9 @@ class Concealment:
 
     def _joined(self, samples: Samples) -> Samples:
         fade = min(self._fade, len(samples))
-        if self._cycle is not None and self._gain:
+        if self._gain == 1.0 or (self._cycle is not None and self._gain):
+            # A decoder's own way back has a step, too: SILK's as large as twice those of the voice.
             return np.concatenate((cross_faded(self._faded(self._repeated(fade)), samples[:fade]), samples[fade:]))
-        if self._gain == 1.0:
-            return samples
         rising = np.linspace(self._gain, 1.0, fade)[:, None]
         return np.concatenate((as_samples(samples[:fade] * rising), samples[fade:]))
 

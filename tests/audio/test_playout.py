@@ -426,20 +426,6 @@ def samples_of(sounds):
     return np.concatenate([sound.samples for sound in sounds]).astype(np.float64)
 
 
-def by_the_decoder_alone(mime, rate, speech):
-    """What the decoder itself makes of the same packets; empty for one that conceals nothing."""
-    encoder, decoder, pieces = encoder_for(mime, rate, 1, Opus()), decoder_for(mime, rate, 1), []
-    packets = [encoder.encode(piece) for piece in np.split(speech, range(encoder.packet, len(speech), encoder.packet))]
-    for number, packet in enumerate(packets):
-        piece = decoder.decode(packet) if number not in LOST else decoder.recover(packets[number + 1], encoder.packet)
-        if piece is None:
-            piece = decoder.conceal(encoder.packet)
-        if piece is None:
-            return np.zeros((0, 1))
-        pieces.append(piece)
-    return np.concatenate(pieces).astype(np.float64)
-
-
 @pytest.mark.parametrize(("mime", "rate"), CODECS)
 def test_every_codec_is_heard_whole_and_at_its_level_through_losses(mime, rate):
     speech = voice(4, rate)
@@ -450,9 +436,7 @@ def test_every_codec_is_heard_whole_and_at_its_level_through_losses(mime, rate):
     assert len(heard) == len(whole) == len(speech)
     assert playout.statistics["undecodable"] == 0
     assert rms(heard[rate:]) == pytest.approx(rms(whole[rate:]), rel=0.15)
-    own = by_the_decoder_alone(mime, rate, speech)[rate:]
-    click = max(2 * largest_step(whole[rate:]), largest_step(own) if len(own) else 0.0)
-    assert largest_step(heard[rate:]) <= click, "a step that neither the sound nor the decoder has"
+    assert largest_step(heard[rate:]) <= 2 * largest_step(whole[rate:])
 
 
 def test_opus_repeats_what_was_lost_and_that_is_better_than_made_up():
