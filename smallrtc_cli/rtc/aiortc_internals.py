@@ -152,10 +152,17 @@ class PeerConnection(RTCPeerConnection):
         self._new_agent = agent
         self.association: Association | None = None
         "What the data channels run over, once there is one."
+        self._ending: asyncio.Future[None] | None = None
         _INITIALIZE(self, configuration)
 
     async def close(self) -> None:
-        """As aiortc's; a handshake that ends meanwhile has it start senders and receivers that nobody stops."""
+        """As aiortc's, once: there a second caller that is cancelled while it waits breaks the first one's close."""
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(self._end())
+        await asyncio.shield(self._ending)
+
+    async def _end(self) -> None:
+        """A handshake that ends meanwhile has aiortc start senders and receivers that nobody stops."""
         await super().close()
         for transceiver in self.getTransceivers():
             await transceiver.stop()
