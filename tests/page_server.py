@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from smallrtc_cli.bots.arguments import SmallWebRTCRunnerArguments
-from smallrtc_cli.bots.echo import PARAMS
+from smallrtc_cli.bots.echo import params
 from smallrtc_cli.bots.supervisor import Bot, Supervisor
 from smallrtc_cli.rtc.connection import SmallWebRTCConnection
 from smallrtc_cli.rtc.request_handler import SmallWebRTCRequestHandler
@@ -89,7 +89,7 @@ class TalkativeBot:
         self.transport: SmallWebRTCTransport | None = None
 
     async def __call__(self, runner_args: SmallWebRTCRunnerArguments) -> None:
-        transport = self.transport = SmallWebRTCTransport(runner_args.webrtc_connection, PARAMS)
+        transport = self.transport = SmallWebRTCTransport(runner_args.webrtc_connection, params(channels=2))
         transport.add_event_handler("on_app_message", lambda _, message, sender: self.messages.append(message))
         async for frame in transport.input():
             await transport.output().write(frame)

@@ -18,6 +18,7 @@ from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import AnyRtcpPacket
 from aiortc.rtp import RtpPacket as AiortcPacket
 
+from smallrtc_cli.audio.piece import Piece
 from smallrtc_cli.protocol.rtp import RtpPacket
 from smallrtc_cli.rtc.aiortc_internals import rebound
 
@@ -75,13 +76,13 @@ def count_received(receiver: RTCRtpReceiver, packet: RtpPacket, clock_rate: int)
     streams[packet.ssrc].add(packet)
 
 
-def hand_over(track: MediaStreamTrack, frame: Any) -> None:
-    """Give a frame to whoever reads the track."""
-    cast(Any, track)._queue.put_nowait(frame)
+def hand_over(track: MediaStreamTrack, piece: Piece) -> None:
+    """Give a piece of sound to whoever reads the track: aiortc's hands over what it gets, whatever that is."""
+    cast(Any, track)._queue.put_nowait(piece)
 
 
 def unread(track: MediaStreamTrack) -> int:
-    """Frames that nobody has read yet."""
+    """Pieces that nobody has read yet."""
     return cast(int, cast(Any, track)._queue.qsize())
 
 

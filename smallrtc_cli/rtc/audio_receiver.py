@@ -1,6 +1,6 @@
 """Sound that comes: from the datagram to the track that a bot reads, on the event loop and without a thread.
 
-    datagram ──Demultiplexer──> RTP packet ──AudioReceiver──> Playout, Decoder ──> frame in the receiver's track
+    datagram ──Demultiplexer──> RTP packet ──AudioReceiver──> Playout, Decoder ──> piece in the receiver's track
 
 aiortc's receiver keeps the negotiation, RTCP and the counting of packets; pictures stay with it altogether.
 """
@@ -9,12 +9,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import av
 from aiortc import RTCRtpCodecParameters, RTCRtpReceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 
 from smallrtc_cli.audio.codecs import decoder_for
-from smallrtc_cli.audio.pcm import to_av_frame
+from smallrtc_cli.audio.piece import Piece
 from smallrtc_cli.audio.playout import Playout, Sound
 from smallrtc_cli.config import Playout as Settings
 from smallrtc_cli.protocol.rtp import RtpPacket, is_rtp, parse_rtp, payload_type
@@ -51,9 +50,9 @@ class _Player:
             self._origin = after - start
         return start + self._origin, end + self._origin
 
-    def frame(self, sound: Sound, start: int) -> av.AudioFrame:
+    def piece(self, sound: Sound, start: int) -> Piece:
         rate = self._decoder.rate
-        return to_av_frame(sound.samples.tobytes(), rate, self._decoder.channels, start * rate // _TICKS)
+        return Piece(sound.samples, rate, start * rate // _TICKS)
 
 
 class AudioReceiver:
@@ -73,7 +72,7 @@ class AudioReceiver:
         self._source: int | None = None
         self._before: dict[str, float] = {}
         self._position = 0
-        self._last_frame = 0.0
+        self._last = 0.0
         self._timer: asyncio.TimerHandle | None = None
         aiortc_audio.receive_by(receiver, self.receive)
 
@@ -110,7 +109,7 @@ class AudioReceiver:
 
     def held(self) -> float:
         """Seconds of sound that a reader in real time has not read yet; 0 where there is no such reader."""
-        seconds = aiortc_audio.unread(self.receiver.track) * self._last_frame
+        seconds = aiortc_audio.unread(self.receiver.track) * self._last
         return seconds if seconds <= self._settings.longest_wait else 0.0
 
     def close(self) -> None:
@@ -153,9 +152,9 @@ class AudioReceiver:
         for sound in sounds:
             start, self._position = player.place(sound, self._position)
             if len(sound.samples):
-                frame = player.frame(sound, start)
-                self._last_frame = frame.samples / frame.sample_rate
-                aiortc_audio.hand_over(self.receiver.track, frame)
+                piece = player.piece(sound, start)
+                self._last = piece.seconds
+                aiortc_audio.hand_over(self.receiver.track, piece)
 
 
 class Demultiplexer:

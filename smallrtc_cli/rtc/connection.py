@@ -558,6 +558,11 @@ class SmallWebRTCConnection:
         return self._tracks[index]
 
     @property
+    def sends_stereo(self) -> bool:
+        """Whether the other side says that its sound is stereo; a browser's microphone is mono."""
+        return self._peer is not None and self._peer.sound.is_stereo
+
+    @property
     def open_tracks(self) -> Mapping[int, SmallWebRTCTrack]:
         """The tracks that have been asked for, by transceiver."""
         return dict(self._tracks)

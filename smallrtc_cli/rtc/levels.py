@@ -2,35 +2,35 @@
 
 from collections import deque
 
-import av
 import numpy as np
+from numpy.typing import NDArray
 
-from smallrtc_cli.audio.pcm import level_dbfs, to_bytes
+from smallrtc_cli.audio.pcm import level_dbfs
 
-_FRAMES = 5
-"Frames of 20 ms: the interval over which W3C's `audioLevel` is averaged is ours to choose."
+_PIECES = 5
+"Pieces of 20 ms: the interval over which W3C's `audioLevel` is averaged is ours to choose."
 
 _STALE = 0.5
-"Seconds without a frame after which a track counts as silent."
+"Seconds without any after which a track counts as silent."
 
 
 class RecentSound:
-    """Keeps the last 100 ms of what passes, as packed s16 frames."""
+    """Keeps the last 100 ms of what passes."""
 
     def __init__(self) -> None:
-        self._frames: deque[av.AudioFrame] = deque(maxlen=_FRAMES)
+        self._pieces: deque[NDArray[np.int16]] = deque(maxlen=_PIECES)
         self._noted = 0.0
 
-    def note(self, frame: av.AudioFrame, now: float) -> None:
-        """A frame passes at `now`."""
-        self._frames.append(frame)
+    def note(self, samples: NDArray[np.int16], now: float) -> None:
+        """Sound passes at `now`; its memory must stay as it is."""
+        self._pieces.append(samples)
         self._noted = now
 
     def level(self, now: float) -> float | None:
         """Root mean square, 0 to 1 (a full-scale square wave); None before there was any sound."""
-        if not self._frames:
+        if not self._pieces:
             return None
         if now - self._noted > _STALE:
             return 0.0
-        samples = np.frombuffer(b"".join(map(to_bytes, self._frames)), dtype="<i2")
+        samples = np.concatenate([piece.reshape(-1) for piece in self._pieces])
         return float(10 ** (level_dbfs(samples) / 20))

@@ -51,6 +51,11 @@ class PeerSound:
                 sender.parameters = read_opus(section, aiortc_internals.payload_type(codec))
 
     @property
+    def is_stereo(self) -> bool:
+        """Whether the other side says that what it sends is; else its packets are mono, and need no more."""
+        return any(each.parameters.sends_stereo for each in self._senders)
+
+    @property
     def answered(self) -> OpusParameters:
         """How the answering side wants it: stereo only from one who offers that, for a browser's microphone is mono."""
         stereo = any(each.parameters.stereo or each.parameters.sends_stereo for each in self._senders) or None

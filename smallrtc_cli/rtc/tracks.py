@@ -16,11 +16,13 @@ from fractions import Fraction
 from typing import Any
 
 import av
+import numpy as np
 from aiortc import MediaStreamTrack, RTCRtpReceiver
 from aiortc.mediastreams import MediaStreamError
 
 from smallrtc_cli.audio.live import LiveSound
-from smallrtc_cli.audio.pcm import BYTES_PER_SAMPLE, Converter, FrameClock, PlayoutQueue, to_av_frame
+from smallrtc_cli.audio.pcm import BYTES_PER_SAMPLE, Converter, FrameClock, PlayoutQueue, to_av_frame, to_bytes
+from smallrtc_cli.audio.piece import Piece
 from smallrtc_cli.config import InboundAudio, OutboundAudio
 from smallrtc_cli.rtc import aiortc_internals
 from smallrtc_cli.rtc.audio_receiver import AudioReceiver, SoundFormat
@@ -109,20 +111,29 @@ class SmallWebRTCTrack:
 
         Raises `MediaStreamError` when the track is over.
         """
+        got = await self._next()
+        return got.frame() if isinstance(got, Piece) else got
+
+    async def read(self) -> Piece:
+        """The next sound, as `recv` gives it, but as samples: without what a libav frame costs."""
+        piece: Piece = await self._next()
+        return piece
+
+    async def _next(self) -> Any:
         self._reading()
         if self.kind == "video" and not self.is_enabled():
             return None
         self._drop_down_to(round(self._settings.backlog / _FRAME[self.kind]))
         self._waiting += 1
         try:
-            frame: Any = await self._track.recv()
+            got: Any = await self._track.recv()
         finally:
             self._waiting -= 1
-        if self.kind == "audio":
-            self.sound.note(frame, asyncio.get_running_loop().time())
+        if isinstance(got, Piece):
+            self.sound.note(got.samples, asyncio.get_running_loop().time())
             if self.tap is not None:
-                self.tap(frame)
-        return frame
+                self.tap(got.frame())
+        return got
 
     def prefer(self, wanted: SoundFormat) -> None:
         """Have sound decoded straight to a format, or the nearest that the codec has; from the next packet on."""
@@ -306,7 +317,7 @@ class SlotTrack(MediaStreamTrack):
     def _stamp(self, frame: av.AudioFrame) -> av.AudioFrame:
         frame.pts, frame.time_base = self._pts, _TIME_BASE
         self._pts += frame.samples * 48_000 // frame.sample_rate
-        self.sound.note(frame, asyncio.get_running_loop().time())
+        self.sound.note(np.frombuffer(to_bytes(frame), np.int16), asyncio.get_running_loop().time())
         return frame
 
 

@@ -4,7 +4,6 @@ For bots without Pipecat; names, fields and events are those of Pipecat's transp
 transport joins the conversation when the bot first uses it, so that handlers registered before see everything.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -18,7 +17,6 @@ from smallrtc_cli.audio.pcm import (
     InputAudioRawFrame,
     OutputAudioRawFrame,
     check_format,
-    to_bytes,
 )
 from smallrtc_cli.errors import SmallRTCError
 from smallrtc_cli.protocol import rtvi
@@ -98,18 +96,17 @@ class AudioInput:
         self._converter = Converter(rate, channels)
         self._track: SmallWebRTCTrack | None = None
         self._ended: SmallWebRTCTrack | None = None
-        self._ready: deque[InputAudioRawFrame] = deque()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> InputAudioRawFrame:
         await self._transport.start()
-        while not self._ready:
-            await self._read()
-        return self._ready.popleft()
+        while (frame := await self._read()) is None:
+            pass
+        return frame
 
-    async def _read(self) -> None:
+    async def _read(self) -> InputAudioRawFrame | None:
         if self._track is None:
             self._track = await self._transport.connection.next_audio_track(after=self._ended)
             if self._track is not None:
@@ -118,14 +115,13 @@ class AudioInput:
             self.release()
             raise StopAsyncIteration
         try:
-            frame = await self._track.recv()
+            piece = await self._track.read()
         except MediaStreamError:
             self._ended, self._track = self._track, None
-            return
-        pts = frame.pts * self._rate // frame.sample_rate
-        for piece in self._converter.convert_frame(frame):
-            self._ready.append(InputAudioRawFrame(to_bytes(piece), self._rate, self._channels, pts))
-            pts += piece.samples
+            return None
+        audio = self._converter.convert(piece.samples.tobytes(), piece.rate, piece.channels)
+        pts = piece.position * self._rate // piece.rate
+        return InputAudioRawFrame(audio, self._rate, self._channels, pts) if audio else None
 
     def release(self) -> None:
         """The conversation is over: libav's threads end now, not with the next garbage collection."""

@@ -15,6 +15,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
 
 from smallrtc_cli.audio.pcm import to_av_frame, to_bytes
+from smallrtc_cli.audio.piece import Piece
 from smallrtc_cli.config import InboundAudio, OutboundAudio
 from smallrtc_cli.rtc.tracks import BotAudioTrack, Slot, SmallWebRTCTrack
 
@@ -88,6 +89,20 @@ async def test_nothing_is_decoded_before_somebody_reads(receiver):
     assert receiver.decodes
     receiver.decode("frame")
     assert await _soon(reading) == "frame"
+    track.stop()
+
+
+async def test_sound_is_read_as_samples_or_as_a_libav_frame(receiver):
+    track, seen = _track(receiver), []
+    track.tap = seen.append
+    receiver.decode(
+        first := Piece(np.ones((960, 2), np.int16), 48_000, 0), Piece(np.ones((960, 2), np.int16), 48_000, 960)
+    )
+    assert await _soon(track.read()) is first
+    frame = await _soon(track.recv())
+    assert (frame.pts, frame.samples, frame.sample_rate, frame.layout.name) == (960, 960, 48_000, "stereo")
+    assert [each.pts for each in seen] == [0, 960]
+    assert track.sound.level(asyncio.get_running_loop().time()) == pytest.approx(1 / 32768)
     track.stop()
 
 

@@ -24,7 +24,7 @@ from page_server import PageServer, TalkativeBot, serving
 
 from smallrtc_cli.audio.pcm import level_dbfs
 from smallrtc_cli.bots.arguments import SmallWebRTCRunnerArguments
-from smallrtc_cli.bots.echo import PARAMS
+from smallrtc_cli.bots.echo import params
 from smallrtc_cli.protocol.messages import RenegotiateMessage, encode_signalling
 from smallrtc_cli.rtc.transport import SmallWebRTCTransport, TransportParams
 
@@ -199,7 +199,7 @@ class Echo(TalkativeBot):
         self.sound = np.zeros(0)
 
     async def __call__(self, runner_args: SmallWebRTCRunnerArguments) -> None:
-        transport = self.transport = SmallWebRTCTransport(runner_args.webrtc_connection, PARAMS)
+        transport = self.transport = SmallWebRTCTransport(runner_args.webrtc_connection, params(channels=2))
         transport.add_event_handler("on_app_message", self.on_app_message)
         async for frame in transport.input():
             left = np.frombuffer(frame.audio, dtype="<i2")[::2]
