@@ -57,6 +57,7 @@ class End:
         self._role, self.weather = role, weather
         self.other: End
         self.sent: list[Sent] = []
+        self.packets: list[list[Chunk]] = []
         self.in_the_air = 0
         self._last = 0.0
         self._random = random.Random(f"{role} {weather.seed}")
@@ -71,9 +72,10 @@ class End:
 
     async def _send_data(self, data: bytes) -> None:
         loop, weather = asyncio.get_running_loop(), self.weather
-        (chunk,) = parse_packet(data)[3]
-        self.sent.append(Sent(loop.time(), chunk))
-        if weather.eats(chunk) or self._random.random() < weather.loss:
+        chunks = parse_packet(data)[3]
+        self.packets.append(chunks)
+        self.sent += [Sent(loop.time(), chunk) for chunk in chunks]
+        if any(weather.eats(chunk) for chunk in chunks) or self._random.random() < weather.loss:
             return
         for _ in range(2 if self._random.random() < weather.copies else 1):
             if self.in_the_air >= weather.room:
@@ -119,6 +121,10 @@ async def until(condition: Callable[[], Any]) -> None:
         await asyncio.sleep(0.001)
 
 
+async def arrived(*sides: Side) -> None:
+    await until(lambda: all(side.idle for side in sides))
+
+
 @contextlib.asynccontextmanager
 async def pair(
     weather: Weather, one: type[RTCSctpTransport] = OURS, other: type[RTCSctpTransport] = OURS, **parameters: Any
@@ -135,6 +141,7 @@ async def pair(
     await until(lambda: all(side.idle for side in sides))
     for end in ends:
         end.sent.clear()
+        end.packets.clear()
     try:
         yield sides
     finally:

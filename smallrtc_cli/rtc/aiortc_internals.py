@@ -5,6 +5,7 @@ release of aiortc moves something, the test's name says what broke.
 """
 
 import asyncio
+import functools
 import struct
 import sys
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from aiortc.mediastreams import MediaStreamTrack
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.stats import RTCTransportStats
 
+from smallrtc_cli.rtc import aiortc_dtls
 from smallrtc_cli.rtc.aiortc_identity import OF_THIS_PROCESS
 from smallrtc_cli.rtc.association import Association
 from smallrtc_cli.rtc.sctp import Sctp
@@ -39,6 +41,13 @@ class IceConnection(Connection):
 
     still_gathering = False
     "While True the agent does not fail for want of candidates: ours may still come."
+
+    take_data: Callable[[bytes], bool] | None = None
+    "Sees what would wait for aiortc's task, and says whether it has taken it."
+
+    def data_received(self, data: bytes, component: int) -> None:
+        if self.take_data is None or not self.take_data(data):
+            super().data_received(data, component)
 
     def _remote_candidates_expected(self) -> bool:
         return self.still_gathering or super()._remote_candidates_expected()
@@ -169,7 +178,9 @@ class PeerConnection(RTCPeerConnection):
 
     def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:  # noqa: N802
         dtls: RTCDtlsTransport = super()._RTCPeerConnection__createDtlsTransport()  # type: ignore[misc]
-        use_agent(dtls.transport, self._new_agent())
+        agent = self._new_agent()
+        agent.take_data = functools.partial(aiortc_dtls.take, dtls)
+        use_agent(dtls.transport, agent)
         return dtls
 
     def _RTCPeerConnection__createSctpTransport(self) -> None:  # noqa: N802

@@ -404,7 +404,8 @@ class SmallWebRTCConnection:
 
     async def wait_writable(self) -> None:
         """Return when messages can be sent without piling up or being dropped, or when all is over."""
-        await asyncio.sleep(0)  # a bot that sends without end shares the loop
+        if self._peer is None or not self._peer.is_idle:
+            await asyncio.sleep(0)  # a bot that sends without end shares the loop
         await self.wait_for(lambda: not self._session.is_full)
         while self._session.state is not State.CLOSED and self._peer is not None:
             peer = self._peer

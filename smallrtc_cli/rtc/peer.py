@@ -443,6 +443,11 @@ class Peer:
         queued = self._channel.bufferedAmount if self._channel is not None else 0
         return held + queued + (self.pc.association.outstanding if self.pc.association is not None else 0)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the channel is open and all that was sent has been acknowledged."""
+        return self._channel is not None and self._channel.readyState == "open" and not self.buffered
+
     async def _until_buffered(self, most: int) -> None:
         """Until no more than that is buffered, or the channel is gone."""
         association, reached = self.pc.association, asyncio.Event()

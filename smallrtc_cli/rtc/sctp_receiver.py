@@ -6,28 +6,36 @@ the sender wants to know at once. For the rest see `protocol.acknowledging`.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Final
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final
 
 from aiortc import RTCSctpTransport
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcsctptransport import (
     SCTP_DATA_FIRST_FRAG,
     SCTP_DATA_LAST_FRAG,
+    SCTP_TSN_MODULO,
     DataChunk,
     ForwardTsnChunk,
     InboundStream,
+    SackChunk,
     tsn_plus_one,
 )
 from aiortc.utils import uint32_gt, uint32_gte
 
 from smallrtc_cli.protocol.acknowledging import DELAY, Acknowledging
+from smallrtc_cli.rtc.aiortc_dtls import at_once
+
+logger = logging.getLogger(__name__)
 
 IMMEDIATELY: Final = 0x08
 "The flag of a DATA chunk that is to be acknowledged at once (RFC 9260 section 3.3.1)."
 
 PAD: Final = 0x84
 "The type of a chunk that is skipped (RFC 4820)."
+
+_ANY_ROOM: Final = 1 << 16
 
 
 class Reassembly(InboundStream):
@@ -83,11 +91,22 @@ def _goes_on(run: list[DataChunk], tsn: int) -> bool:
     return run[-1].tsn == tsn and bool(run[0].flags & SCTP_DATA_FIRST_FRAG)
 
 
-async def unless_closed(sctp: RTCSctpTransport, send: Callable[[], Awaitable[None]]) -> None:
+def _gaps(numbers: Iterable[int], after: int) -> list[tuple[int, int]]:
+    """The runs of what has come behind a hole, counted from the last chunk before it."""
+    gaps: list[tuple[int, int]] = []
+    for place in sorted((number - after) % SCTP_TSN_MODULO for number in numbers):
+        if gaps and gaps[-1][1] == place - 1:
+            gaps[-1] = (gaps[-1][0], place)
+        else:
+            gaps.append((place, place))
+    return gaps
+
+
+def unless_closed(sctp: RTCSctpTransport, send: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """What a timer does: it may come when the connection has just ended."""
     if sctp._association_state is not sctp.State.CLOSED:
         with contextlib.suppress(ConnectionError):
-            await send()
+            at_once(send())
 
 
 class SctpReceiver(RTCSctpTransport):
@@ -101,13 +120,22 @@ class SctpReceiver(RTCSctpTransport):
         self._acknowledging = Acknowledging()
         self._urgent = False
         self._sack_timer: asyncio.TimerHandle | None = None
-        self._sack_sending: asyncio.Task[None] | None = None
+        self._sack_next: asyncio.Handle | None = None
 
     def _get_inbound_stream(self, stream_id: int) -> Reassembly:
         stream = self._inbound_streams.get(stream_id)
         if not isinstance(stream, Reassembly):
             stream = self._inbound_streams[stream_id] = Reassembly()
         return stream
+
+    async def _handle_data(self, data: bytes) -> None:
+        """As aiortc's; a packet that is malformed, or whose reader fails, ends nothing: aiortc would all."""
+        try:
+            await super()._handle_data(data)
+        except ConnectionError as error:
+            logger.debug("a packet of the data channel came at the end: %s", error)
+        except Exception:
+            logger.exception("a packet of the data channel could not be handled")
 
     async def _receive_data_chunk(self, chunk: DataChunk) -> None:
         self._sack_needed = True
@@ -152,27 +180,46 @@ class SctpReceiver(RTCSctpTransport):
     # Acknowledgements
 
     async def _send_sack(self) -> None:
-        """What aiortc calls after each packet that wants to be acknowledged."""
+        """What aiortc calls after each packet that wants to be acknowledged.
+
+        What is due at once leaves in the next pass of the event loop: an answer that comes before takes it along.
+        """
+        self._sack_needed = False
         urgent = bool(self._urgent or self._sack_misordered or self._sack_duplicates)
         if self._acknowledging.packet(self._loop.time(), urgent):
-            await self._acknowledge()
-            return
-        self._sack_needed = False
-        if self._sack_timer is None:
-            self._sack_timer = self._loop.call_later(DELAY, self._sack_due)
+            if self._sack_next is None:
+                self._sack_next = self._loop.call_soon(self._sack_due)
+        elif self._sack_timer is None:
+            self._sack_timer = self._loop.call_later(DELAY, self._sack_overdue)
 
-    async def _acknowledge(self) -> None:
+    def acknowledgement(self, room: int) -> SackChunk | None:
+        """What is to be told of what has come, and counts as told then; None if nothing is, or not in so many bytes."""
+        if not (self._sack_needed or self._acknowledging.waiting):
+            return None
+        sack = SackChunk()
+        sack.cumulative_tsn, sack.advertised_rwnd = self._last_received_tsn, max(0, self._advertised_rwnd)
+        sack.gaps, sack.duplicates = _gaps(self._sack_misordered, sack.cumulative_tsn), [*self._sack_duplicates]
+        if len(bytes(sack)) > room:
+            return None
+        self._sack_duplicates.clear()
         self._acknowledging.acknowledged()
-        self._urgent = False
-        await super()._send_sack()
+        self._sack_needed = self._urgent = False
+        return sack
 
     def _sack_due(self) -> None:
+        self._sack_next = None
+        self._acknowledge()
+
+    def _sack_overdue(self) -> None:
         self._sack_timer = None
-        if self._acknowledging.waiting:
-            self._sack_sending = asyncio.ensure_future(unless_closed(self, self._acknowledge))
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        sack = self.acknowledgement(_ANY_ROOM)
+        if sack is not None:
+            unless_closed(self, lambda: self._send_chunk(sack))
 
     async def _abort(self) -> None:
         """Before the end the other side is told what has come."""
-        if self._acknowledging.waiting:
-            await unless_closed(self, self._acknowledge)
+        self._acknowledge()
         await super()._abort()

@@ -6,6 +6,7 @@ the end of a burst by its repeated last chunk (RFC 8985), and the timeout with i
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
@@ -18,6 +19,7 @@ from aiortc.utils import uint16_add, uint32_gt, uint32_gte
 from smallrtc_cli.protocol.congestion import BURST, Window, most_in_flight
 from smallrtc_cli.protocol.packet_sizes import Layers
 from smallrtc_cli.protocol.round_trip import FIRST_TIMEOUT, LONGEST_TIMEOUT, RoundTrip
+from smallrtc_cli.rtc.aiortc_dtls import at_once
 from smallrtc_cli.rtc.sctp_piece import Message, Piece, fragments
 from smallrtc_cli.rtc.sctp_receiver import IMMEDIATELY, unless_closed
 
@@ -49,7 +51,8 @@ class SctpSender(RTCSctpTransport):
         self._recovery_until: int | None = None
         self._to_repeat = self._probed = False
         self._silent_since = self._last_sent = self._asked = 0.0
-        self._expiring: asyncio.Task[None] | None = None
+        self._flushed = self._loop.create_future()
+        self._flushed.set_result(None)
 
     @property
     def outstanding(self) -> int:
@@ -57,6 +60,12 @@ class SctpSender(RTCSctpTransport):
         return sum(len(c.user_data) for q in (self._sent_queue, self._outbound_queue) for c in q if not c._acked)
 
     # Messages
+
+    def _data_channel_flush(self) -> asyncio.Future[None]:  # type: ignore[override]
+        """As aiortc's, done by the time it returns: where aiortc makes a task of it, there is none."""
+        with contextlib.suppress(ConnectionError):
+            at_once(super()._data_channel_flush())
+        return self._flushed
 
     async def _send(
         self,
@@ -84,7 +93,7 @@ class SctpSender(RTCSctpTransport):
     async def _transmit(self) -> None:
         if self._forward_tsn_chunk is not None:
             forward, self._forward_tsn_chunk = self._forward_tsn_chunk, None
-            if self._t3_handle is None:
+            if not self._sent_queue:
                 self._silent_since = self._loop.time()
             await self._send_chunk(forward)
             self._arm()
@@ -226,10 +235,15 @@ class SctpSender(RTCSctpTransport):
         timeout, probe = self._silent_since + self.round_trip.timeout, self._probe_due
         return timeout if probe is None else min(timeout, probe)
 
+    @property
+    def _waits(self) -> bool:
+        """Whether something is to be acknowledged."""
+        unacknowledged = self._sent_queue or uint32_gt(self._advanced_peer_ack_tsn, self._last_sacked_tsn)
+        return bool(unacknowledged) and self._association_state is not self.State.CLOSED
+
     def _arm(self) -> None:
-        waits = self._sent_queue or uint32_gt(self._advanced_peer_ack_tsn, self._last_sacked_tsn)
-        if not waits or self._association_state is self.State.CLOSED:
-            self._t3_cancel()
+        """A timer that is too early sees so by itself: to set another one with each message would cost more."""
+        if not self._waits:
             return
         due = self._due
         if self._t3_handle is not None and self._t3_handle.when() > due:
@@ -239,13 +253,15 @@ class SctpSender(RTCSctpTransport):
 
     def _t3_expired(self) -> None:
         self._t3_handle = None
+        if not self._waits:
+            return
         if self._loop.time() < self._due:
             self._arm()
         elif self._probe_due is not None:
-            self._expiring = asyncio.ensure_future(unless_closed(self, self._probe_tail))
+            unless_closed(self, self._probe_tail)
         else:
             self._give_all_for_lost()
-            self._expiring = asyncio.ensure_future(unless_closed(self, self._transmit_all_again))
+            unless_closed(self, self._transmit_all_again)
 
     def _t1_expired(self) -> None:
         self.round_trip.expired()

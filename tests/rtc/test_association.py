@@ -23,6 +23,7 @@ from smallrtc_cli.protocol.packet_sizes import Layers
 from smallrtc_cli.rtc import aiortc_internals as internals
 from smallrtc_cli.rtc import association
 from smallrtc_cli.rtc.association import Association
+from smallrtc_cli.rtc.sctp import Sctp
 from smallrtc_cli.rtc.sctp_receiver import Reassembly, SctpReceiver
 from smallrtc_cli.rtc.sctp_sender import CAUTIOUS_CHUNK, SctpSender
 
@@ -62,12 +63,16 @@ def test_aiortc_still_counts_in_chunks_in_these_methods_only_and_all_are_ours():
 @pytest.mark.parametrize(
     ("half", "replaced"),
     [
-        (SctpSender, {"_receive_sack_chunk", "_send", "_t1_expired", "_t3_expired", "_transmit"}),
+        (
+            SctpSender,
+            {"_data_channel_flush", "_receive_sack_chunk", "_send", "_t1_expired", "_t3_expired", "_transmit"},
+        ),
         (
             SctpReceiver,
             {"_abort", "_get_inbound_stream", "_mark_received", "_receive_data_chunk", "_receive_forward_tsn_chunk"}
-            | {"_send_sack", "_set_extensions"},
+            | {"_handle_data", "_send_sack", "_set_extensions"},
         ),
+        (Sctp, {"_send_chunk"}),
         (Reassembly, {"add_chunk"}),
     ],
 )

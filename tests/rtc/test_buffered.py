@@ -8,6 +8,8 @@ from calls import until
 from narrow_path import measured, narrow_path, pair
 
 from smallrtc_cli.config import Limits, Settings
+from smallrtc_cli.rtc.aiortc_dtls import at_once
+from smallrtc_cli.rtc.connection import SmallWebRTCConnection
 from smallrtc_cli.rtc.sockets import BUFFER_SIZES, enlarge_buffers
 from smallrtc_cli.rtc.stats import of_type, stats
 
@@ -55,6 +57,41 @@ async def test_whoever_waits_is_released_when_the_connection_ends():
             assert not waiting.done()
             await connection.peer.close()
             await asyncio.wait_for(waiting, 10)
+
+
+async def test_a_message_over_an_idle_channel_waits_for_nothing():
+    async with pair() as (connection, other):
+        await measured(connection, other)
+        assert await connection.peer.drain(20)
+        at_once(connection.wait_writable())
+
+
+async def passes(connection, count: int) -> int:
+    """So many messages are sent without a look at anything else; returns how often others had the loop meanwhile."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    running = asyncio.ensure_future(others())
+    for number in range(count):
+        await connection.wait_writable()
+        connection.send_app_message({"n": number})
+    running.cancel()
+    return turns
+
+
+async def test_whoever_sends_without_end_shares_the_loop_before_the_channel_is_open_and_after_the_end_too():
+    connection = SmallWebRTCConnection()
+    assert await passes(connection, 50) >= 40
+    await connection.close()
+    async with pair() as (connection, other):
+        await measured(connection, other)
+        assert await passes(connection, 50) >= 40
+    assert await passes(connection, 50) >= 40
 
 
 def sizes(of: socket.socket) -> list[int]:

@@ -6,7 +6,7 @@ import random
 import pytest
 from aiortc import RTCSctpCapabilities
 from aiortc.rtcsctptransport import DataChunk, ForwardTsnChunk, InitChunk, SackChunk, serialize_packet
-from sctp_pairs import AIORTCS, OURS, End, Side, Weather, pair, until
+from sctp_pairs import AIORTCS, OURS, End, Side, Weather, arrived, pair, until
 from virtual_time import run_virtually
 
 from smallrtc_cli.rtc.sctp_receiver import IMMEDIATELY
@@ -29,10 +29,6 @@ def messages(seed: int, total: int) -> list[bytes]:
         made.append(draws.randbytes(min(left, draws.choice((1, 20, 400, 1200, 1201, 5000, 60_000, 200_000)))))
         left -= len(made[-1])
     return made
-
-
-async def arrived(*sides: Side) -> None:
-    await until(lambda: all(side.idle for side in sides))
 
 
 @pytest.mark.parametrize("weather", WEATHERS)
@@ -168,7 +164,7 @@ def test_in_a_rush_too_a_gap_and_what_fills_it_are_acknowledged_at_once():
             assert [len(sack.gaps) for sack in other.end.chunks(SackChunk)] == [1, 1]
             waits.eats = lambda chunk: False
             await other.sctp._handle_data(packet(one, one.end.chunks(DataChunk)[0]))
-            assert len(other.end.sent) == 3
+            await until(lambda: len(other.end.sent) == 3)
             assert not other.end.sent[2].chunk.gaps
             assert other.received == ["a", "b", "c"]
 
@@ -188,7 +184,10 @@ def test_in_a_rush_too_a_copy_is_acknowledged_at_once():
             other.end.sent.clear()
             copy = one.end.chunks(DataChunk)[0]
             copy.flags &= ~IMMEDIATELY
+            before = asyncio.get_running_loop().time()
             await other.sctp._handle_data(packet(one, copy))
+            await until(lambda: other.end.sent)
+            assert other.end.sent[0].at == before
             assert other.end.sent[0].chunk.duplicates == [copy.tsn]
             assert other.received == ["x"]
 

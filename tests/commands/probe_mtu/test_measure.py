@@ -12,6 +12,7 @@ from smallrtc_cli.commands.probe_mtu.measure import channel_open, measure
 from smallrtc_cli.commands.probe_mtu.options import Present
 from smallrtc_cli.errors import CouldNotConnect
 from smallrtc_cli.protocol.session import CloseReason
+from smallrtc_cli.rtc.sctp_receiver import SctpReceiver
 
 PRESENT = Present(1100, None)
 
@@ -71,12 +72,9 @@ async def test_a_path_that_carries_next_to_nothing_is_below():
 async def test_a_channel_that_is_held_up_by_the_other_side_is_not_the_paths_fault(monkeypatch):
     monkeypatch.setattr(measuring, "ACKNOWLEDGED", 0.3)
 
-    async def nothing(self: RTCSctpTransport) -> None:
-        """In the place of an acknowledgement."""
-
     async with pair() as (connection, other):
         await probed(connection, other)
-        monkeypatch.setattr(RTCSctpTransport, "_send_sack", nothing)
+        monkeypatch.setattr(SctpReceiver, "acknowledgement", lambda self, room: None)
         found = await measure(connection, PRESENT, Told())
     assert (found.verdict, found.up.chunk is not None) == (Verdict.STALLED, True)
 
