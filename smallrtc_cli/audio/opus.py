@@ -6,6 +6,7 @@ filters for these, no resampler stands in the way. One object belongs to one thr
 """
 
 import ctypes
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -40,10 +41,10 @@ class OpusEncoder(Encoder):
         self.rate, self.channels = rate, channels
         self.packet = round(rate * settings.packet)
         self._library = library
-        self._state = ctypes.create_string_buffer(library.opus_encoder_get_size(channels))
+        self._state = _block(library.opus_encoder_get_size(channels))()
         _done(library.opus_encoder_init(self._state, rate, channels, _APPLICATIONS[settings.application]))
         self._largest = settings.largest
-        self._buffer = ctypes.create_string_buffer(settings.largest)
+        self._buffer = _block(settings.largest)()
         self._silent = False
         self.tune(settings)
 
@@ -92,7 +93,7 @@ class OpusDecoder(Decoder):
         check_opus_format(rate, channels)
         self.rate, self.channels = rate, channels
         self._library = library
-        self._state = ctypes.create_string_buffer(library.opus_decoder_get_size(channels))
+        self._state = _block(library.opus_decoder_get_size(channels))()
         _done(library.opus_decoder_init(self._state, rate, channels))
 
     def samples_in(self, payload: bytes) -> int:
@@ -127,6 +128,12 @@ class OpusDecoder(Decoder):
         if done < 0:
             raise UndecodablePacket("an Opus packet is damaged")
         return sound[: min(samples, done)]
+
+
+@cache
+def _block(size: int) -> type[ctypes.Array[ctypes.c_char]]:
+    """The type of so many bytes, kept: ctypes drops it with its last buffer, and then it is garbage in a cycle."""
+    return ctypes.c_char * size
 
 
 def check_opus_format(rate: int, channels: int) -> None:

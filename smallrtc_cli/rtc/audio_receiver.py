@@ -113,8 +113,9 @@ class AudioReceiver:
         return seconds if seconds <= self._settings.longest_wait else 0.0
 
     def close(self) -> None:
-        """Nothing is played any more."""
+        """Nothing is played any more; what played is let go, and its statistics stay."""
         self._rest()
+        self._codecs, self._before, self._player = {}, self.statistics, None
 
     def _player_for(self, codec: RTCRtpCodecParameters) -> _Player:
         plays = (codec.payloadType, self._format)

@@ -14,6 +14,7 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from aioice import Candidate
@@ -435,8 +436,10 @@ class SmallWebRTCConnection:
 
     async def _settle(self) -> None:
         await self._inbox.finish(self.settings.timing.close_timeout)
+        self._inbox.close()
         if self.on_released is not None:
             self.on_released()
+        self.dialing = self.on_ended = self.on_released = None
 
     def _channel_may_open(self) -> bool:
         """Whether a client that could be told is just connecting."""
@@ -550,7 +553,7 @@ class SmallWebRTCConnection:
         if index not in self._tracks:
             self._tracks[index] = SmallWebRTCTrack(
                 receiver,
-                lambda: self._session.is_enabled(index),
+                partial(self._session.is_enabled, index),
                 self.settings.inbound_audio,
                 self.peer.sound.player(index),
             )

@@ -32,7 +32,7 @@ class Inbox:
         self._waiting: deque[tuple[str, tuple[Any, ...], int]] = deque()
         self._bytes = 0
         self._task: asyncio.Task[None] | None = None
-        self._giving_up = False
+        self._giving_up = self._closed = False
         self.dropped = 0
         self.context: contextvars.Context | None = None
         "In which the handlers run; None: in that of whatever makes the event happen."
@@ -42,7 +42,8 @@ class Inbox:
         if name not in self._names:
             logger.warning("there is no event `%s`; known are %s", name, ", ".join(sorted(self._names)))
             return
-        self._handlers[name].append(handler)
+        if not self._closed:
+            self._handlers[name].append(handler)
 
     def decorator(self, name: str) -> Callable[[H], H]:
         """`add` as a decorator."""
@@ -99,6 +100,11 @@ class Inbox:
             logger.warning("a handler of `%s` was cancelled", name)
         except Exception:
             logger.exception("a handler of `%s` failed", name)
+
+    def close(self) -> None:
+        """Call nobody any more, and hold neither the handlers nor the sender: both may hold this."""
+        self._closed, self._sender = True, None
+        self._handlers.clear()
 
     async def finish(self, timeout: float) -> None:
         """Let the handlers of what has happened end. One that takes longer than `timeout` seconds is given up, and

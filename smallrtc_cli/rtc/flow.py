@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from smallrtc_cli.errors import ConnectionEnded
-from smallrtc_cli.rtc import aiortc_internals
 from smallrtc_cli.rtc.association import Association
 from smallrtc_cli.rtc.connection import SmallWebRTCConnection
 
@@ -66,16 +65,15 @@ async def throughput(
     Begins as carefully as a fresh connection, so that two sizes can be compared. What is stuck stays so: measure a
     size that may not pass last. Raises `ConnectionEnded`.
     """
-    association, loop = _association(connection), asyncio.get_running_loop()
+    association, peer, loop = _association(connection), connection.peer, asyncio.get_running_loop()
     present, association.chunk = association.chunk, chunk
     association.start_slowly()
     began = loop.time()
     try:
         for _ in range(size // _PIECE):
             connection.send_load(_PIECE)
-        total = aiortc_internals.unacknowledged_bytes(association.sctp)
-        await connection.peer.drain(time_limit)
+        total = peer.buffered
+        await peer.drain(time_limit)
     finally:
         association.chunk = present
-    left = aiortc_internals.unacknowledged_bytes(association.sctp)
-    return Throughput(chunk, max(0, total - left), loop.time() - began)
+    return Throughput(chunk, max(0, total - peer.buffered), loop.time() - began)

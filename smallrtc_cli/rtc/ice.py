@@ -348,6 +348,10 @@ class IceAgent(IceConnection):
             self._ending = asyncio.create_task(self._close())
         await asyncio.shield(self._ending)
 
+    def let_go(self) -> None:
+        super().let_go()
+        self.take_media = self._trickle = None
+
     async def _close(self) -> None:
         if self._opening is not None:
             await asyncio.wait({self._opening})

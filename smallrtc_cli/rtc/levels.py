@@ -15,10 +15,13 @@ _STALE = 0.5
 
 
 class RecentSound:
-    """Keeps the last 100 ms of what passes."""
+    """Keeps the last 100 ms of what passes; before anybody has asked just the last piece.
+
+    Each is 4 KB, and at most sessions nobody looks.
+    """
 
     def __init__(self) -> None:
-        self._pieces: deque[NDArray[np.int16]] = deque(maxlen=_PIECES)
+        self._pieces: deque[NDArray[np.int16]] = deque(maxlen=1)
         self._noted = 0.0
 
     def note(self, samples: NDArray[np.int16], now: float) -> None:
@@ -32,5 +35,7 @@ class RecentSound:
             return None
         if now - self._noted > _STALE:
             return 0.0
+        if self._pieces.maxlen != _PIECES:
+            self._pieces = deque(self._pieces, _PIECES)
         samples = np.concatenate([piece.reshape(-1) for piece in self._pieces])
         return float(10 ** (level_dbfs(samples) / 20))

@@ -93,6 +93,18 @@ class PeerListener(Protocol):
     def channel_flows(self, peer: "Peer") -> None: ...
 
 
+def _ignored(*_: Any, **__: Any) -> None:
+    """Nothing is to be done."""
+
+
+class _Nobody:
+    """Is told what happens to a peer that is closed."""
+
+    peer_connected = peer_failed = peer_closed = staticmethod(_ignored)
+    channel_opened = channel_closed = channel_stalled = channel_flows = staticmethod(_ignored)
+    message_received = track_started = candidate_found = path_found = staticmethod(_ignored)
+
+
 @dataclass(slots=True)
 class ChannelCounts:
     """What went over the data channels of one peer connection; bytes of the messages alone."""
@@ -347,7 +359,7 @@ class Peer:
 
     @property
     def path(self) -> ChannelPath | None:
-        """What the data channel's packets obey; None before a channel was open."""
+        """What the data channel's packets obey; None before a channel was open, and after the end."""
         return self._path
 
     def path_found(self, report: PathReport) -> None:
@@ -550,6 +562,14 @@ class Peer:
         except Exception:
             logger.debug("aiortc could not close what a description left half done", exc_info=True)
             await self._release()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Cut what leads back here, so that this goes with its last owner, and not with a garbage collection."""
+        self._listener, self._path = _Nobody(), None
+        if self._channel is not None:  # it was never open: aiortc keeps what waits for that
+            self._channel.remove_all_listeners()
+            self._channel = None
 
     async def _release(self) -> None:
         """Give back the sockets at least."""

@@ -17,8 +17,9 @@ from aioice.ice import StunProtocol, relayed_candidate
 from smallrtc_cli.errors import UsageError
 from smallrtc_cli.protocol.signalling import IceServerSpec
 from smallrtc_cli.rtc.addresses import is_literal
+from smallrtc_cli.rtc.aiortc_internals import relay_socket
 from smallrtc_cli.rtc.lookup import on_thread
-from smallrtc_cli.rtc.sockets import COMPONENT, CheckSocket
+from smallrtc_cli.rtc.sockets import COMPONENT, CheckSocket, enlarge_buffers
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ def allocation(agent: Connection, server: TurnServer, *, hide: bool) -> Callable
 
     async def ask() -> Relay:
         address = await resolve(server.host, server.port)
-        return await relayed_candidate(
+        candidate, protocol = await relayed_candidate(
             component=COMPONENT,
             hide_related_address=hide,
             protocol_factory=lambda: CheckSocket(agent),
@@ -125,6 +126,10 @@ def allocation(agent: Connection, server: TurnServer, *, hide: bool) -> Callable
             turn_ssl=server.secure,
             turn_transport=server.transport,
         )
+        below = relay_socket(protocol)
+        if below is not None:
+            enlarge_buffers(below)
+        return candidate, protocol
 
     return ask
 

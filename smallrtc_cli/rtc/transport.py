@@ -327,6 +327,8 @@ class SmallWebRTCTransport:
         for sound in (self._input, self._output):
             if sound is not None:
                 sound.release()
+        self._input = self._output = None  # each holds the transport
+        self._events.close()
 
     async def _on_app_message(self, connection: SmallWebRTCConnection, message: dict[str, Any]) -> None:
         if connection.role is Role.ANSWER and rtvi.is_rtvi(message):

@@ -5,11 +5,8 @@ from fractions import Fraction
 
 import pytest
 from aioice.ice import CandidatePair, StunProtocol
-from aioice.turn import TurnClientUdpProtocol, TurnTransport
-from aiortc import (
-    AudioStreamTrack,
-    VideoStreamTrack,
-)
+from aioice.turn import TurnClientTcpProtocol, TurnClientUdpProtocol, TurnTransport
+from aiortc import AudioStreamTrack, RTCRtpSender, VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from av import AudioFrame
@@ -143,6 +140,31 @@ async def test_aioice_still_ignores_remote_candidates_by_closing(make_agent):
     assert one.remote_candidates == []
 
 
+async def test_aioice_still_keeps_its_pairs_in_check_list_and_how_a_check_ended_in_the_task_of_its_pair(make_agent):
+    one, other = make_agent(), make_agent()
+    await asyncio.gather(one.gather_candidates(), other.gather_candidates())
+    one.remote_username, one.remote_password = other.local_username, other.local_password
+    await one.add_remote_candidate(other.local_candidates[0])
+    one.start_next_check()
+    (pair,) = one.pairs()
+    one.end_checks()
+    await asyncio.wait({pair.task})
+    one.let_go()
+    assert (one.pairs(), pair.task) == ([], None)
+
+
+async def test_aioices_turn_transport_still_has_its_udp_socket_behind_its_inner_protocol(make_agent):
+    inner = TurnClientUdpProtocol(("127.0.0.1", 9), "u", "p", 600, 500)
+    loop = asyncio.get_running_loop()
+    below, _ = await loop.create_datagram_endpoint(lambda: inner, remote_addr=("127.0.0.1", 9))
+    protocol = StunProtocol(make_agent())
+    protocol.transport = TurnTransport(inner)
+    assert internals.relay_socket(protocol) is below.get_extra_info("socket")
+    protocol.transport = TurnTransport(TurnClientTcpProtocol(("127.0.0.1", 9), "u", "p", 600, 500))
+    assert internals.relay_socket(protocol) is None
+    below.close()
+
+
 @pytest.mark.parametrize("rounds_of_goodbye", [0, 1, 3])
 async def test_aioices_turn_transport_still_has_its_close_refresh_and_send_tasks_and_inner_protocol(
     make_agent, rounds_of_goodbye
@@ -182,6 +204,34 @@ async def test_aiortc_still_bundles_everything_on_the_transport_of_the_first_sec
             assert transports == {internals.dtls_transport(pc)}
 
 
+async def test_aiortc_still_keeps_the_keys_of_a_connection_in_its_dtls_transport_and_closes_that_first():
+    async with call() as (one, other):
+        transports = [internals.dtls_transport(pc) for pc in (one, other)]
+        for dtls in transports:
+            internals.forget_keys(dtls)
+            assert None not in (dtls._ssl, dtls._rx_srtp, dtls._tx_srtp)  # they are needed
+    for dtls in transports:
+        assert dtls.state == "closed"
+        assert (dtls._ssl, dtls._rx_srtp, dtls._tx_srtp) == (None, None, None)
+
+
+async def test_aiortc_still_tells_a_peer_connection_by_listeners_that_hold_it():
+    async with call(AudioStreamTrack()) as (one, _):
+        dtls = internals.dtls_transport(one)
+        assert dtls.listeners("statechange")
+    assert not dtls.listeners("statechange")
+    assert not dtls.transport.listeners("statechange")
+
+
+async def test_a_method_that_was_replaced_on_one_object_is_its_class_again():
+    async with call(AudioStreamTrack()) as (one, _):
+        sender = one.getSenders()[0]
+        sender._run_rtp = sender._handle_rtcp_packet
+        internals.restore_methods(sender)
+        assert sender._run_rtp.__func__ is RTCRtpSender._run_rtp
+        assert sender.track is not None
+
+
 async def test_without_a_section_there_is_no_transport_and_no_agent():
     pc = peer_connection()
     assert internals.dtls_transport(pc) is None
@@ -202,9 +252,7 @@ async def test_aiortc_still_keeps_unsent_and_unacknowledged_messages_in_its_thre
         stop = one.association.on_acknowledgement(lambda: acknowledged.append(internals.unacknowledged(one.sctp)))
         channel.send("x" * 100_000)
         assert internals.unacknowledged(one.sctp) > 0
-        assert internals.unacknowledged_bytes(one.sctp) == 100_000
         await until(lambda: acknowledged and acknowledged[-1] == 0)
-        assert internals.unacknowledged_bytes(one.sctp) == 0
         stop()
         told = len(acknowledged)
         channel.send("y")

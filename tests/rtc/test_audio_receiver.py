@@ -237,6 +237,16 @@ async def test_what_waits_when_the_connection_closes_is_not_played(receiver):
     assert len(taken(receiver)) == 1
 
 
+async def test_after_the_end_nothing_is_played_and_the_figures_stay(receiver, player):
+    first, second = opus(2)
+    player.receive(first)
+    player.close()
+    player.receive(second)
+    player.close()
+    assert len(taken(receiver)) == 1
+    assert player.statistics["jitterBufferEmittedCount"] == 960
+
+
 # What comes over the transport
 
 

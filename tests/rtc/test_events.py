@@ -57,6 +57,16 @@ async def test_plain_and_coroutine_functions_are_called_in_the_order_of_their_re
     assert heard == [("first", 1), ("second", 1), ("first", 2), ("second", 2)]
 
 
+async def test_when_it_is_closed_nobody_is_called_whoever_is_added(inbox, caplog):
+    heard = []
+    inbox.add("message", heard.append)
+    inbox.close()
+    inbox.add("message", heard.append)
+    inbox.put("message")
+    await _all_heard(inbox)
+    assert (heard, caplog.messages) == ([], [])
+
+
 async def test_a_slow_handler_is_not_overtaken_by_a_later_event(inbox):
     heard, gate = [], asyncio.Event()
 

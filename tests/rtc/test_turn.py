@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -15,10 +16,12 @@ from ice_services import LOOPBACK, Coturn, StunService
 from smallrtc_cli.bots.echo import echo
 from smallrtc_cli.config import Ice, Settings
 from smallrtc_cli.errors import CouldNotConnect
+from smallrtc_cli.rtc.aiortc_internals import relay_socket
 from smallrtc_cli.rtc.connection import IceServer, SmallWebRTCConnection
 from smallrtc_cli.rtc.dialer import Dialer
 from smallrtc_cli.rtc.ice import IceAgent
 from smallrtc_cli.rtc.servers import servers
+from smallrtc_cli.rtc.sockets import enlarge_buffers
 from smallrtc_cli.rtc.transport import SmallWebRTCTransport
 
 NEVER = 3600.0
@@ -62,6 +65,15 @@ async def test_a_relay_only_call_carries_messages_between_two_relays(coturn, mon
         await says_back(dialed_side, {"big": "x" * 40_000})
         assert pair_of(dialed_side) == pair_of(answered_side) == ("relay", "relay")
     await until(lambda: holdings() == before)
+
+
+async def test_the_socket_to_a_turn_server_has_the_buffers_of_a_host_candidates(coturn):
+    async with relayed_call(coturn.ice_server()) as (connection, _):
+        below = relay_socket(connection.peer.agent.nominated_pair().protocol)
+        with socket.socket(type=socket.SOCK_DGRAM) as host:
+            enlarge_buffers(host)
+            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                assert below.getsockopt(socket.SOL_SOCKET, option) == host.getsockopt(socket.SOL_SOCKET, option)
 
 
 async def test_a_relay_only_description_gives_no_host_address_away(coturn):
