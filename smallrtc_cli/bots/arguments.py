@@ -4,9 +4,10 @@ import argparse
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from smallrtc_cli.rtc.connection import SmallWebRTCConnection
+if TYPE_CHECKING:  # what a bot is loaded with is no reason to load aiortc, if the bot does not
+    from smallrtc_cli.rtc.connection import SmallWebRTCConnection
 
 _OPTION = re.compile(r"--?([A-Za-z][\w-]*)(?:=(.*))?", re.DOTALL)
 
@@ -53,7 +54,7 @@ def _options(argv: Sequence[str]) -> dict[str, str | bool]:
 class SmallWebRTCRunnerArguments:
     """The one argument of `async def bot(runner_args)`, with the names of Pipecat's runner."""
 
-    webrtc_connection: SmallWebRTCConnection
+    webrtc_connection: "SmallWebRTCConnection"
     body: Any = field(default_factory=dict)
     "What the client sent as `requestData`; `{}` if nothing."
 

@@ -16,6 +16,7 @@ import typer.main
 from smallrtc_cli import console
 from smallrtc_cli.cli.app import PROGRAM, app
 from smallrtc_cli.cli.wording import usage_error
+from smallrtc_cli.commands import garbage
 from smallrtc_cli.errors import CannotRun, ExitCode, SmallRTCError
 
 _COMPLETION_VARIABLE = "_SMALLRTC_COMPLETE"  # typer's name for it: set by the shell, never by people
@@ -29,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode gets `?`, not a traceback
     try:
-        code = _invoke(list(sys.argv[1:] if arguments is None else arguments))
+        with garbage.put_off():
+            code = _invoke(list(sys.argv[1:] if arguments is None else arguments))
         with console.writing(sys.stdout, "stdout"):
             sys.stdout.flush()
     except SmallRTCError as error:

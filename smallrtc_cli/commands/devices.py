@@ -18,6 +18,7 @@ from smallrtc_cli.audio.devices import Device, Direction, choose, devices
 from smallrtc_cli.audio.line import RATE
 from smallrtc_cli.audio.microphone import Microphone
 from smallrtc_cli.audio.speaker import Speaker
+from smallrtc_cli.commands.garbage import spare_imports
 from smallrtc_cli.errors import AudioUnavailable, ExitCode, UsageError
 from smallrtc_cli.report.checks import Verdict, exit_code
 from smallrtc_cli.report.device_table import device_table
@@ -63,6 +64,7 @@ def run(options: DevicesOptions) -> ExitCode:
     named = options.input_device is not None or options.output_device is not None
     if named and not options.test:
         raise UsageError("a device is named, and nothing to do with it", hint="add `--test` to try it")
+    spare_imports()
     found = devices()
     if not found:
         raise AudioUnavailable("there is no sound device")

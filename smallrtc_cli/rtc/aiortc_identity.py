@@ -8,7 +8,7 @@ import time
 from typing import Any, Final
 
 from aiortc import RTCCertificate
-from aiortc.rtcdtlstransport import RTCDtlsFingerprint
+from aiortc.rtcdtlstransport import SRTP_PROFILES, RTCDtlsFingerprint
 from OpenSSL import SSL
 
 _LIFETIME: Final = 24 * 3600.0  # seconds
@@ -41,6 +41,12 @@ class Identities:
 
     def generateCertificate(self) -> Identity:  # noqa: N802 - aiortc's name
         return self.at(time.monotonic())
+
+    def prepare(self) -> None:
+        """Make all of it now: the first answer takes twice as long otherwise, as cryptography imports more for that."""
+        identity = self.generateCertificate()
+        identity.getFingerprints()
+        identity._create_ssl_context(SRTP_PROFILES)
 
     def at(self, now: float) -> Identity:
         """The one of that day."""

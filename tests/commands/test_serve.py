@@ -31,7 +31,7 @@ from udp_ports import free_range
 from smallrtc_cli import cli
 from smallrtc_cli.audio.pcm import InputAudioRawFrame, OutputAudioRawFrame, level_dbfs
 from smallrtc_cli.audio.signals import silence, tone
-from smallrtc_cli.commands.serve import _tell_failure
+from smallrtc_cli.commands.serve_calls import tell_failure
 from smallrtc_cli.errors import ExitCode, OfferRefused
 from smallrtc_cli.protocol.session import CloseReason
 from smallrtc_cli.rtc.connection import SmallWebRTCConnection
@@ -515,7 +515,7 @@ async def test_work_beside_the_calls_that_fails_is_told(caplog, monkeypatch):
 
     for work in (watch(), asyncio.sleep(0), asyncio.sleep(60)):
         task = asyncio.create_task(work, name="seeing edits")
-        task.add_done_callback(_tell_failure)
+        task.add_done_callback(tell_failure)
         await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.wait({task})

@@ -33,6 +33,18 @@ def test_aiortc_still_makes_its_tls_context_in_create_ssl_context_and_that_is_ma
     assert identity._create_ssl_context(SRTP_PROFILES) is identity._create_ssl_context(SRTP_PROFILES)
 
 
+@pytest.mark.usefixtures("loopback_only")
+async def test_what_was_prepared_is_what_connections_use(monkeypatch):
+    monkeypatch.setattr(OF_THIS_PROCESS, "_present", None)
+    OF_THIS_PROCESS.prepare()
+    identity = OF_THIS_PROCESS.generateCertificate()
+    fingerprints, context = identity._fingerprints, identity._context
+    assert len(fingerprints) == 3
+    async with call() as pair:
+        assert {id(internals.dtls_transport(pc)._ssl.get_context()) for pc in pair} == {id(context)}
+    assert identity._fingerprints is fingerprints
+
+
 async def test_aiortc_still_takes_its_certificate_from_generate_certificate_when_a_connection_begins():
     one, other = peer_connection(), peer_connection()
     for pc in (one, other):

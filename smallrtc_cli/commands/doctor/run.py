@@ -9,6 +9,7 @@ from smallrtc_cli import console
 from smallrtc_cli.commands.doctor import browser, call, door, ice_servers, interfaces, names, sound, versions
 from smallrtc_cli.commands.doctor.bounds import Tell
 from smallrtc_cli.commands.doctor.door import Door
+from smallrtc_cli.commands.garbage import spare_imports
 from smallrtc_cli.commands.headers import headers
 from smallrtc_cli.commands.network import NetworkOptions
 from smallrtc_cli.errors import ExitCode
@@ -53,6 +54,7 @@ class _Plan:
 def run(options: DoctorOptions) -> ExitCode:
     """Examine, and say what was found; raises `UsageError`."""
     plan = _read(options)
+    spare_imports()
     stages: list[Stage] = []
 
     def tell(stage: Stage) -> None:

@@ -14,6 +14,7 @@ from smallrtc_cli import console
 from smallrtc_cli.commands.connect.log import CallLog
 from smallrtc_cli.commands.connect.options import body
 from smallrtc_cli.commands.connect.script import within
+from smallrtc_cli.commands.garbage import spare_imports
 from smallrtc_cli.commands.headers import headers
 from smallrtc_cli.commands.probe_mtu import wording
 from smallrtc_cli.commands.probe_mtu.env_file import require_writable, write_setting
@@ -47,6 +48,7 @@ def run(options: ProbeOptions) -> ExitCode:
     """Probe, or answer probes; raises `SmallRTCError` where there is nothing to measure."""
     check(options)
     options.network.ends()
+    spare_imports()
     if options.write_env is not None:
         require_writable(options.write_env)
     if options.url is None:
