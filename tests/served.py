@@ -114,8 +114,9 @@ class Served(Command):
     """`smallrtc serve`."""
 
     def __init__(self, folder: Path, *arguments: str | Path, json_lines: bool = True, **environment: Any) -> None:
-        options = [*([] if "--port" in arguments else ["--port", "0"]), *(["--json-lines"] if json_lines else [])]
         at = arguments.index("--") if "--" in arguments else len(arguments)
+        options = [] if "--port" in arguments[:at] else ["--port", "0"]
+        options += ["--json-lines"] if json_lines else []
         super().__init__(folder, "serve", *arguments[:at], *options, *arguments[at:], **environment)
 
     async def url(self) -> str:

@@ -23,13 +23,18 @@ class WaveFile:
         # Not by its path: where that fails, `wave` complains once more.
         self._wave = wave.open(self._file, "wb")  # noqa: SIM115 - open until `close`
         self._wave.setparams((2, 2, RATE, 0, "NONE", "not compressed"))
+        self._add(b"")
 
     def write(self, stereo: bytes) -> None:
         """Add s16le sound. Raises `OSError`, also where the file would be longer than WAV allows."""
         self._written += len(stereo)
         if self._written > MOST:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        self._add(stereo)
+
+    def _add(self, stereo: bytes) -> None:
         self._wave.writeframes(stereo)
+        self._file.flush()
 
     def close(self) -> None:
         """The end; a disk that is full has been told of by `write`."""

@@ -133,7 +133,6 @@ class Supervisor:
             raise ServerClosing("the server is shutting down")
         session = BotSession(session_id or str(uuid.uuid4()), connection, time.monotonic())
         arguments = SmallWebRTCRunnerArguments(connection, {} if body is None else body, session_id=session.id)
-        self._watch(session)
         self._rooms.entered(session.id)
         context = contextvars.copy_context()
         context.run(session_of_task.set, session.id)
@@ -142,6 +141,7 @@ class Supervisor:
         self._sessions[task] = session
         task.add_done_callback(self._forget)
         self._tell(session, "offered", pc_id=connection.pc_id)
+        self._watch(session)  # a recording that begins now is whole before `closed` is told
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         session = self._sessions.pop(task)

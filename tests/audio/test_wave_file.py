@@ -18,7 +18,9 @@ def sound(path):
 
 def test_what_is_written_is_there_before_the_end_and_after(tmp_path):
     file, first, second = WaveFile(tmp_path / "a.wav"), bytes(range(200)), bytes(400)
+    assert sound(tmp_path / "a.wav") == b""
     file.write(first)
+    assert sound(tmp_path / "a.wav") == first
     file.write(second)
     assert sound(tmp_path / "a.wav") == first + second
     file.write(first)
