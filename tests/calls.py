@@ -12,6 +12,7 @@ from typing import Any
 from smallrtc_cli.bots.arguments import SmallWebRTCRunnerArguments
 from smallrtc_cli.bots.supervisor import Bot, Supervisor
 from smallrtc_cli.config import Redial, Settings, Timing
+from smallrtc_cli.rtc.addresses import local_interfaces
 from smallrtc_cli.rtc.connection import SmallWebRTCConnection
 from smallrtc_cli.rtc.dialer import Dialer, DialOptions
 from smallrtc_cli.rtc.peer import MediaOptions
@@ -102,7 +103,8 @@ class Holdings:
 
 
 def holdings() -> Holdings:
-    """Count now; executor threads belong to the loop, not to a call."""
+    """Count now; executor threads belong to the loop, the watch over the interfaces to the process, not to a call."""
+    local_interfaces()
     gc.collect()
     links = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
     threads = [thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio_")]

@@ -32,6 +32,8 @@ def without_end_of_candidates(sdp: str) -> str:
 
 def without_local_names(sdp: str) -> tuple[str, list[str]]:
     """Take out the candidates that hide behind an mDNS name, and return them: to look a name up takes time."""
+    if ".local" not in sdp:
+        return sdp, []
     lines = lines_of(sdp)
     hidden = [line for line in lines if is_candidate(line) and _is_local_name(line)]
     return join(line for line in lines if line not in hidden), hidden

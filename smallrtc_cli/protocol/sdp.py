@@ -7,6 +7,7 @@ through a strict parser can read, once the candidates that nobody can are gone (
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from smallrtc_cli.config import Limits
@@ -73,19 +74,24 @@ class Section:
 
     def attributes(self, name: str) -> list[str]:
         head = f"a={name}"
-        found = (line.removeprefix(head) for line in self.lines if line == head or line.startswith(f"{head}:"))
-        return [rest.removeprefix(":") for rest in found]
+        begin = len(head)
+        found = [line for line in self.lines if line.startswith(head)]
+        return [line[begin + 1 :] for line in found if line[begin : begin + 1] in ("", ":")]
 
 
-def sections(sdp: str) -> list[Section]:
-    """Cut a description at its m-lines; the first section is the session itself."""
+@lru_cache(maxsize=2)
+def sections(sdp: str) -> tuple[Section, ...]:
+    """Cut a description at its m-lines; the first section is the session itself.
+
+    Several ask for those of one offer, each before the next offer comes.
+    """
     groups: list[list[str]] = [[]]
     for line in lines_of(sdp):
         if line.startswith("m="):
             groups.append([])
         groups[-1].append(line)
     kinds = ["session", *(group[0][2:].split(" ", 1)[0] for group in groups[1:])]
-    return [Section(kind, tuple(group)) for kind, group in zip(kinds, groups, strict=True)]
+    return tuple(Section(kind, tuple(group)) for kind, group in zip(kinds, groups, strict=True))
 
 
 def check_offer(sdp: str, limits: Limits) -> None:

@@ -3,12 +3,15 @@
 The grammars and choices are pure; `local_interfaces` asks the system and `bind_udp` takes a port from it.
 """
 
+import atexit
 import errno
 import ipaddress
+import os
 import re
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import ifaddr
@@ -17,6 +20,7 @@ from aioice.candidate import candidate_foundation, candidate_priority
 
 from smallrtc_cli.errors import CannotRun, UsageError
 from smallrtc_cli.protocol.messages import printable
+from smallrtc_cli.rtc.address_watch import AddressWatch
 
 _PORTS: Final = re.compile(r"\s*([0-9]{1,5})\s*-\s*([0-9]{1,5})\s*", re.ASCII)
 _NAME: Final = re.compile(
@@ -61,6 +65,39 @@ def parse_public_ip(text: str) -> str:
 
 def local_interfaces() -> tuple[Interface, ...]:
     """The interfaces that have an address; link-local IPv6 has none that works without naming the interface too."""
+    return _known(os.getpid()).interfaces()
+
+
+def own_addresses() -> list[str]:
+    """The addresses of this machine by which others reach it: all but the two of the loopback interface."""
+    return [a for each in local_interfaces() for a in each.addresses if a not in ("127.0.0.1", "::1")]
+
+
+class _Known:
+    """The interfaces as they were when they last changed."""
+
+    def __init__(self) -> None:
+        self._watch = AddressWatch()
+        self._interfaces: tuple[Interface, ...] | None = None
+
+    def close(self) -> None:
+        self._watch.close()
+
+    def interfaces(self) -> tuple[Interface, ...]:
+        if self._watch.changed() or self._interfaces is None:
+            self._interfaces = _asked_for()
+        return self._interfaces
+
+
+@cache
+def _known(_process: int) -> _Known:
+    """One to a process: a notice that a forked one has read would be missed here."""
+    known = _Known()
+    atexit.register(known.close)
+    return known
+
+
+def _asked_for() -> tuple[Interface, ...]:
     found: dict[str, list[str]] = {}
     for adapter in ifaddr.get_adapters():
         for ip in adapter.ips:

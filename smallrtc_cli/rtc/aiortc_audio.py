@@ -140,6 +140,18 @@ def send_by(sender: RTCRtpSender, run: Callable[[RTCRtpCodecParameters], Awaitab
     inner._run_rtp = run_rtp
 
 
+def send_after(sender: RTCRtpSender, ready: Callable[[], Awaitable[None]]) -> None:
+    """Have a sender wait for `ready`, when it is started, before it sends anything; to stop it waits for that, too."""
+    inner = cast(Any, sender)
+    run_rtp = inner._run_rtp
+
+    async def wait_and_run(codec: RTCRtpCodecParameters) -> None:
+        await ready()
+        await run_rtp(codec)
+
+    inner._run_rtp = wait_and_run
+
+
 def on_reported_loss(sender: RTCRtpSender, callback: Callable[[float], None]) -> None:
     """Call back with the fraction that the other side has lost of what is sent, with each of its reports."""
     handle = sender._handle_rtcp_packet

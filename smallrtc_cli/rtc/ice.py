@@ -17,11 +17,18 @@ from typing import TypeVar
 
 from aioice import Candidate, TransportPolicy, stun
 from aioice.candidate import candidate_foundation, candidate_priority
-from aioice.ice import CandidatePair, StunProtocol, get_host_addresses
+from aioice.ice import CandidatePair, StunProtocol
 
 from smallrtc_cli.config import Ice
 from smallrtc_cli.errors import UsageError
-from smallrtc_cli.rtc.addresses import announced, bind_udp, chosen_addresses, is_literal, local_interfaces
+from smallrtc_cli.rtc.addresses import (
+    announced,
+    bind_udp,
+    chosen_addresses,
+    is_literal,
+    local_interfaces,
+    own_addresses,
+)
 from smallrtc_cli.rtc.aiortc_internals import IceConnection, abandon_relay
 from smallrtc_cli.rtc.servers import StunServer, TurnServer, allocation, mapping, resolve
 from smallrtc_cli.rtc.sockets import COMPONENT, CheckSocket, Path, open_socket
@@ -63,7 +70,7 @@ def host_addresses(interfaces: Sequence[str] = ()) -> list[str]:
     """
     if interfaces:
         return chosen_addresses(interfaces, local_interfaces())
-    return get_host_addresses(use_ipv4=True, use_ipv6=True) or ["127.0.0.1"]
+    return own_addresses() or ["127.0.0.1"]
 
 
 class IceAgent(IceConnection):

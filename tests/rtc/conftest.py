@@ -14,7 +14,7 @@ from smallrtc_cli.rtc import ice
 @pytest.fixture
 def loopback_only(monkeypatch) -> None:
     """A machine without a network interface: one host candidate, and with another such agent one pair."""
-    monkeypatch.setattr(ice, "get_host_addresses", lambda use_ipv4, use_ipv6: [])
+    monkeypatch.setattr(ice, "own_addresses", list)
 
 
 @pytest.fixture

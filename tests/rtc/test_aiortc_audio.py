@@ -11,7 +11,7 @@ from peer_connections import negotiate, peer_connection
 
 from smallrtc_cli.protocol.rtp import RtpPacket, is_rtp, parse_rtp, rtp_header
 from smallrtc_cli.rtc import aiortc_audio, aiortc_internals
-from smallrtc_cli.rtc.aiortc_audio import count_received, receive_by, send_by
+from smallrtc_cli.rtc.aiortc_audio import count_received, receive_by, send_after, send_by
 
 pytestmark = pytest.mark.usefixtures("loopback_only")
 
@@ -207,3 +207,42 @@ async def test_aiortc_still_has_the_negotiated_header_extensions_in_a_transceive
     assert aiortc_audio.level_extension(transceiver) is None
     await negotiate(one, other)
     assert (aiortc_audio.mid_extension(transceiver), aiortc_audio.level_extension(transceiver)) == (1, 2)
+
+
+async def test_aiortc_still_starts_run_rtp_when_it_is_told_to_send_and_nothing_leaves_before_it_is_ready(pair):
+    one, other = pair
+    sender, asked, ready, sent = one.getSenders()[0], asyncio.Event(), asyncio.Event(), []
+
+    async def run(codec):
+        sent.append(codec.payloadType)
+        await asyncio.sleep(60)
+
+    async def until_ready():
+        asked.set()
+        await ready.wait()
+
+    send_by(sender, run)
+    send_after(sender, until_ready)
+    await connected(one, other)
+    await asyncio.wait_for(asked.wait(), 10)
+    assert sent == []
+    ready.set()
+    await until(lambda: sent == [OPUS])
+    await asyncio.wait_for(one.close(), 10)
+
+
+async def test_a_connection_that_closes_before_its_sender_is_ready_waits_for_that(pair):
+    one, other = pair
+    sender, asked, ready = one.getSenders()[0], asyncio.Event(), asyncio.Event()
+
+    async def until_ready():
+        asked.set()
+        await ready.wait()
+
+    send_after(sender, until_ready)
+    await connected(one, other)
+    await asyncio.wait_for(asked.wait(), 10)
+    closing = asyncio.create_task(one.close())
+    asyncio.get_running_loop().call_soon(ready.set)
+    await asyncio.wait_for(closing, 10)
+    assert sender.track is None

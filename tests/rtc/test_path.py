@@ -56,7 +56,7 @@ async def test_a_path_without_a_limit_is_found_with_one_round_of_probes():
 
 
 async def test_a_path_over_ipv6_is_measured_as_one(monkeypatch):
-    monkeypatch.setattr(ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["::1"])
+    monkeypatch.setattr(ice, "own_addresses", lambda: ["::1"])
     async with pair(NO_PROBE) as (connection, _):
         report = await connection.probe_path()
         assert (report.chunk, report.layers.family) == (LARGEST_CHUNK, 6)

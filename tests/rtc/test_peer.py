@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from ice_services import MAPPED, StunService
 from smallrtc_cli.bots.echo import echo
 from smallrtc_cli.config import Ice, Settings
 from smallrtc_cli.errors import CouldNotConnect
+from smallrtc_cli.rtc import peer as peer_module
+from smallrtc_cli.rtc.audio_sender import AudioSender
 from smallrtc_cli.rtc.connection import IceServer, SmallWebRTCConnection
 from smallrtc_cli.rtc.peer import Peer
 from smallrtc_cli.rtc.transport import SmallWebRTCTransport
@@ -178,3 +181,51 @@ async def test_a_dead_server_does_not_keep_a_call_from_coming_up(silent_service:
     ):
         assert connection.peer.agent.trickling
         assert server.connection.peer.agent.trickling
+
+
+# The channel before the sound
+
+
+@pytest.fixture
+def begun(monkeypatch) -> list[str]:
+    """The codecs of the sound that has begun to be sent."""
+    codecs, run = [], AudioSender._run
+
+    async def noted(sender: AudioSender, codec) -> None:
+        codecs.append(codec.mimeType)
+        await run(sender, codec)
+
+    monkeypatch.setattr(AudioSender, "_run", noted)
+    return codecs
+
+
+@pytest.fixture
+def opening(monkeypatch) -> list[Callable[[], None]]:
+    """What would have told each peer that its channel is open."""
+    withheld, opened = [], Peer._channel_opened
+    monkeypatch.setattr(Peer, "_channel_opened", lambda peer, channel: withheld.append(lambda: opened(peer, channel)))
+    return withheld
+
+
+async def test_sound_waits_for_the_channel(monkeypatch, begun, opening):
+    monkeypatch.setattr(peer_module, "_HEAD_START", NEVER)
+    async with answering(echo) as server, dialed(server.supervisor):
+        await until(lambda: len(opening) == 2)
+        assert begun == []
+        for tell in opening:
+            tell()
+        await until(lambda: begun == ["audio/opus"] * 2)
+
+
+async def test_sound_does_not_wait_for_a_channel_that_takes_its_time(monkeypatch, begun, opening):
+    monkeypatch.setattr(peer_module, "_HEAD_START", 0.01)
+    async with answering(echo) as server, dialed(server.supervisor):
+        await until(lambda: begun == ["audio/opus"] * 2)
+
+
+async def test_where_there_is_no_channel_nothing_waits_for_it(monkeypatch):
+    monkeypatch.setattr(peer_module, "_HEAD_START", NEVER)
+    peer = SmallWebRTCConnection().new_peer()
+    peer.pc.addTransceiver("audio")
+    await asyncio.wait_for(peer._channel_first(), 10)
+    await peer.close()
