@@ -7,6 +7,9 @@ reads the environment: the command line does, and passes values down.
 from dataclasses import dataclass
 from typing import Literal
 
+Coding = Literal["voip", "audio", "lowdelay"]
+"What libopus calls an application."
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -114,10 +117,10 @@ class OutboundAudio:
     """The way from a bot's `write()` to the encoder."""
 
     rate: int = 48_000
-    "Sample rate of the track, in Hz: what Opus wants."
+    "Sample rate of the track, in Hz; a transport's track has that of what the bot writes."
 
     frame: float = 0.02
-    "Seconds of sound in a packet."
+    "Seconds of sound that leave at once, at the most; shorter packets leave when they are due."
 
     low_water: float = 0.06
     high_water: float = 0.08
@@ -140,13 +143,12 @@ class OutboundAudio:
 class Opus:
     """How outgoing sound is compressed; chosen by measured speech quality under loss (`scripts/opus-quality`).
 
-    In calls error correction begins with the first loss that the other side reports. Until then `audio` codes sound as
-    `lowdelay` does, 4 ms later: in a third of the time that speech takes with error correction, and some 0.1 MOS worse
-    than `voip` with it at 48 kbit/s where nothing is lost; at 1 % it would be 0.3 worse, at 5 % over 1.
+    In calls error correction begins with the first loss that the other side reports. Until then nothing is as early
+    and as cheap as `lowdelay`: 4 ms before the others, in a third of the time that speech takes with error correction.
     """
 
-    application: Literal["voip", "audio", "lowdelay"] = "audio"
-    "As `voip` for speech, within 0.05 MOS, and a third of its time while nothing is lost; `lowdelay` cannot do `fec`."
+    application: Literal["auto"] | Coding = "auto"
+    "`auto`: `lowdelay`, which has no error correction, and `protected` from when that is needed until 30 s after."
 
     bitrate: int = 64_000
     "Bits a second of one channel: 0.05 to 0.3 MOS better than 48,000, which is 0.2 to 0.5 better than 32,000."
@@ -159,6 +161,9 @@ class Opus:
 
     loss: int = 10
     "Per cent of packets that are expected to be lost, at the least; with less, libopus soon leaves the correction out."
+
+    protected: Literal["voip", "audio"] = "audio"
+    "What `auto` goes over to: as `voip` for speech, within 0.05 MOS, and better for all else."
 
     dtx: bool = False
     "Whether silence is told with one packet in 400 ms instead of 20: saves bits, but begins with worse noise."
@@ -174,6 +179,13 @@ class Opus:
 
     largest: int = 1200
     "Bytes in a packet; with what is wrapped around it, it passes wherever IPv6 does (1280)."
+
+    @property
+    def coding(self) -> Coding:
+        """The application of libopus."""
+        if self.application != "auto":
+            return self.application
+        return self.protected if self.fec else "lowdelay"
 
 
 @dataclass(frozen=True, slots=True)

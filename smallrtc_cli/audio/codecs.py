@@ -36,6 +36,11 @@ class Codec:
     "Sample rates in Hz that it takes and gives, ascending."
     channels: tuple[int, ...]
 
+    @property
+    def is_opus(self) -> bool:
+        """Whether there are several ways of coding."""
+        return self.mime == "audio/opus"
+
     def rate_for(self, rate: int) -> int:
         """The rate that loses nothing of sound of `rate` Hz, or the highest."""
         return next((each for each in self.rates if each >= rate), self.rates[-1])
@@ -58,6 +63,11 @@ CODECS = {
     )
 }
 "By MIME type in lower case."
+
+
+def native_rate(rate: int) -> int:
+    """The rate of Opus that loses nothing of sound of `rate` Hz, or the highest."""
+    return CODECS["audio/opus"].rate_for(rate)
 
 
 def encoder_for(mime: str, rate: int, channels: int, settings: Opus) -> Encoder:

@@ -20,6 +20,11 @@ class Encoder(Protocol):
     packet: int
     "Samples per channel in a packet."
 
+    @property
+    def lookahead(self) -> int:
+        """Samples that the sound is late by after encoding and decoding, as far as that depends on settings."""
+        return 0
+
     def encode(self, samples: NDArray[np.int16]) -> bytes:
         """One packet; empty when nothing is to be sent, though time passes (DTX).
 
@@ -27,9 +32,22 @@ class Encoder(Protocol):
         """
         ...
 
-    def tune(self, settings: Opus) -> None:  # noqa: ARG002
-        """Follow what can change during a call: bitrate, expected loss and so on; a codec without settings stays."""
-        return  # a default, not an abstract method
+    def tune(self, settings: Opus) -> None:
+        """Follow what can change during a call: packet time, bitrate, expected loss and so on, as the codec has it."""
+        self.packet = round(self.rate * settings.packet)
+
+    def isolate(self) -> None:
+        """Leave no packet behind, from now on, that the one after it would rely on."""
+        return  # a default: codecs without a memory of their own
+
+    def prime(self, sound: NDArray[np.int16]) -> None:
+        """Hear what was said before the first packet, by another encoder; shape `(n, channels)`, of any length."""
+        silence = np.zeros((-len(sound) % self.packet, self.channels), np.int16)
+        whole = np.concatenate((silence, sound))
+        for start in range(0, len(whole), self.packet):
+            if start == len(whole) - self.packet:
+                self.isolate()
+            self.encode(whole[start : start + self.packet])
 
     def reset(self) -> None:
         """Forget the sound so far."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from smallrtc_cli.audio.coder import Encoder, check_packet
 from smallrtc_cli.audio.pcm import to_av_frame, to_bytes
+from smallrtc_cli.config import Opus
 from smallrtc_cli.errors import UndecodablePacket
 
 Name = Literal["g722", "libopus"]
@@ -23,6 +24,9 @@ class LibavEncoder(Encoder):
         self.rate, self.channels, self.packet = rate, channels, packet
         self._name, self._options = name, options
         self.reset()
+
+    def tune(self, settings: Opus) -> None:
+        """An encoder of libav stays as it began."""
 
     def reset(self) -> None:
         """Forget the sound so far."""

@@ -25,6 +25,8 @@ class LiveSound:
         self._sample_size = BYTES_PER_SAMPLE * channels
         self._frame = round(self._settings.frame * self._settings.rate)
         self._most = round(self._settings.live_backlog * self._settings.rate)
+        self._lasts = self._settings.frame
+        "Seconds of the frame that was sent last."
         self._position = 0
         self._flowing = False
         self._origin: float | None = None
@@ -35,6 +37,21 @@ class LiveSound:
         "Samples that were dropped since the last frame of a flow."
         self.dropped = 0
         "Samples per channel that came and were never sent."
+
+    def pace(self, frame: float) -> None:
+        """Frames last so many seconds from now on."""
+        if frame != self._settings.frame:
+            self._settings = replace(self._settings, frame=frame)
+            self._frame = round(frame * self._settings.rate)
+
+    def retune(self, rate: int) -> None:
+        """Have another rate from now on; what waits is converted."""
+        ratio = rate / self._settings.rate
+        self._settings = replace(self._settings, rate=rate)
+        self._frame, self._most = (round(each * rate) for each in (self._settings.frame, self._settings.live_backlog))
+        self._position, self._waited = round(self._position * ratio), round(self._waited * ratio)
+        self._missing = round(self._missing * ratio)
+        self.queue.retune(rate)
 
     @property
     def _held(self) -> int:
@@ -59,7 +76,7 @@ class LiveSound:
         """When the next frame leaves at the latest."""
         if self._sent is None:
             return now
-        return self._sent + (self._settings.late_after if self._flowing else self._settings.frame)
+        return self._sent + (self._settings.late_after if self._flowing else self._lasts)
 
     def take(self, now: float) -> tuple[bytes, int] | None:
         """The next frame and its position; None before its sound is there or it is due."""
@@ -100,6 +117,7 @@ class LiveSound:
 
     def _framed(self, audio: bytes) -> tuple[bytes, int]:
         start, self._position, self._missing = self._position, self._position + self._frame, 0
+        self._lasts = self._settings.frame
         return audio.ljust(self._frame * self._sample_size, b"\0"), start
 
     def _drop(self, samples: int) -> int:

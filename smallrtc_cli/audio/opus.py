@@ -27,7 +27,7 @@ _BANDWIDTHS: Final = {8_000: 1101, 12_000: 1102, 16_000: 1103, 24_000: 1104, 48_
 
 # Requests of `opus_defines.h`.
 _BITRATE, _BANDWIDTH, _VBR, _COMPLEXITY, _FEC, _LOSS, _DTX = 4002, 4004, 4006, 4010, 4012, 4014, 4016
-_LOOKAHEAD, _RESET = 4027, 4028
+_LOOKAHEAD, _RESET, _INDEPENDENT = 4027, 4028, 4042
 
 _SILENCE = 2
 "A packet of no more bytes than that says that nothing needs to be sent (`opus_encode`)."
@@ -39,13 +39,12 @@ class OpusEncoder(Encoder):
     def __init__(self, library: ctypes.PyDLL, rate: int, channels: int, settings: Opus) -> None:
         check_opus_format(rate, channels)
         self.rate, self.channels = rate, channels
-        self.packet = round(rate * settings.packet)
         self._library = library
         self._state = _block(library.opus_encoder_get_size(channels))()
-        _done(library.opus_encoder_init(self._state, rate, channels, _APPLICATIONS[settings.application]))
+        _done(library.opus_encoder_init(self._state, rate, channels, _APPLICATIONS[settings.coding]))
         self._largest = settings.largest
         self._buffer = _block(settings.largest)()
-        self._silent = False
+        self._silent = self._primed = False
         self.tune(settings)
 
     @property
@@ -56,7 +55,8 @@ class OpusEncoder(Encoder):
         return samples.value
 
     def tune(self, settings: Opus) -> None:
-        """Take over all but application, packet time and size, in the middle of a call."""
+        """Take over all but application and size, in the middle of a call."""
+        super().tune(settings)
         self._control(_BITRATE, settings.bitrate * self.channels)
         self._control(_BANDWIDTH, _BANDWIDTHS[settings.playback_rate])
         self._control(_COMPLEXITY, settings.complexity)
@@ -74,8 +74,20 @@ class OpusEncoder(Encoder):
         check_packet(self, samples)
         sound, library = samples.tobytes(), self._library
         size = _done(library.opus_encode(self._state, sound, self.packet, self._buffer, self._largest))
+        if self._primed:
+            self._primed = False
+            self._control(_INDEPENDENT, False)
         goes_on, self._silent = self._silent, self._dtx and size <= _SILENCE
         return b"" if goes_on and self._silent else ctypes.string_at(self._buffer, size)
+
+    def isolate(self) -> None:
+        """As `Encoder.isolate`; nor does a packet rely on the one before."""
+        self._control(_INDEPENDENT, True)
+
+    def prime(self, sound: NDArray[np.int16]) -> None:
+        """As `Encoder.prime`; the first packet after it, too, stands alone."""
+        super().prime(sound)
+        self._silent, self._primed = False, True
 
     def reset(self) -> None:
         """Forget the sound so far."""

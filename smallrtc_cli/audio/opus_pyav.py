@@ -17,6 +17,9 @@ _FULL_RATE = 48_000
 _CUTOFFS = {8_000: 4_000, 12_000: 6_000, 16_000: 8_000, 24_000: 12_000, 48_000: 20_000}
 "Hz of the highest sound, by the rate that is enough to play it."
 
+_LOOKAHEADS = {"lowdelay": 0.0025, "audio": 0.0065, "voip": 0.0065}
+"Seconds, which libav does not tell."
+
 _REACH = 0.001
 "Seconds that the low-pass filter looks to either side."
 
@@ -28,8 +31,9 @@ class PyavOpusEncoder(Encoder):
         check_opus_format(rate, channels)
         self.rate, self.channels = rate, channels
         self.packet = round(rate * settings.packet)
+        self._lookahead = round(rate * _LOOKAHEADS[settings.coding])
         options = {
-            "application": settings.application,
+            "application": settings.coding,
             "b": str(settings.bitrate * self.channels),
             "compression_level": str(settings.complexity),
             "cutoff": str(_CUTOFFS[settings.playback_rate]),
@@ -39,6 +43,13 @@ class PyavOpusEncoder(Encoder):
             "vbr": "off" if settings.cbr else "on",
         }
         self._encoder = LibavEncoder("libopus", self.rate, self.channels, self.packet, options)
+
+    @property
+    def lookahead(self) -> int:
+        return self._lookahead
+
+    def tune(self, settings: Opus) -> None:
+        """It stays as it began."""
 
     def encode(self, samples: NDArray[np.int16]) -> bytes:
         return self._encoder.encode(samples)

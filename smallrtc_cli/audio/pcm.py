@@ -4,7 +4,7 @@ All samples are interleaved little-endian s16. A position counts samples per cha
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import log10
 from numbers import Integral
@@ -14,6 +14,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from smallrtc_cli.audio.conversion import at_rate, with_channels
 from smallrtc_cli.audio.upsampling import Upsampler
 from smallrtc_cli.config import OutboundAudio
 from smallrtc_cli.errors import SmallRTCError
@@ -76,6 +77,11 @@ def to_bytes(frame: av.AudioFrame) -> bytes:
     """The samples of a packed s16 frame, without libav's padding."""
     length = frame.samples * len(frame.layout.channels) * BYTES_PER_SAMPLE
     return bytes(memoryview(frame.planes[0])[:length])
+
+
+def samples_of(frame: av.AudioFrame) -> NDArray[np.int16]:
+    """The samples of a packed s16 frame, shape `(n, channels)`."""
+    return np.frombuffer(to_bytes(frame), dtype="<i2").reshape(-1, len(frame.layout.channels))
 
 
 def level_dbfs(samples: NDArray[np.int16]) -> float:
@@ -150,20 +156,17 @@ class Converter:
 
 def _raised(frame: av.AudioFrame, upsampler: Upsampler, rate: int) -> av.AudioFrame:
     channels = len(frame.layout.channels)
-    samples = np.frombuffer(to_bytes(frame), dtype="<i2").reshape(-1, channels)
-    return to_av_frame(upsampler.resample(samples).tobytes(), rate, channels)
+    return to_av_frame(upsampler.resample(samples_of(frame)).tobytes(), rate, channels)
 
 
 def _doubled(mono: av.AudioFrame) -> av.AudioFrame:
     """The same sound on both sides; libswresample would make each 3 dB quieter."""
-    both = np.repeat(np.frombuffer(to_bytes(mono), dtype="<i2"), 2)
-    return to_av_frame(both.tobytes(), mono.sample_rate, 2)
+    return to_av_frame(with_channels(samples_of(mono), 2).tobytes(), mono.sample_rate, 2)
 
 
 def _mixed(stereo: av.AudioFrame) -> av.AudioFrame:
     """Both sides at half their level."""
-    halves = np.frombuffer(to_bytes(stereo), dtype="<i2").reshape(-1, 2) >> 1
-    return to_av_frame((halves[:, 0] + halves[:, 1]).tobytes(), stereo.sample_rate, 1)
+    return to_av_frame(with_channels(samples_of(stereo), 1).tobytes(), stereo.sample_rate, 1)
 
 
 class PlayoutQueue:
@@ -214,6 +217,13 @@ class PlayoutQueue:
             self._size -= len(chunk)
         return b"".join(parts)
 
+    def retune(self, rate: int) -> None:
+        """Have another rate from now on; what waits is converted."""
+        waiting = np.frombuffer(b"".join(self._chunks), dtype="<i2").reshape(-1, self._channels)
+        audio = at_rate(waiting, self._settings.rate, rate).tobytes()
+        self._chunks, self._size = deque([audio] if audio else []), len(audio)
+        self._settings = replace(self._settings, rate=rate)
+
     def skip(self, seconds: float) -> None:
         """Drop what should have been played meanwhile, as nobody listened."""
         self.dropped += len(self.take(int(seconds * self._settings.rate))) // self._sample_size
@@ -253,15 +263,17 @@ class FrameClock:
     def __init__(self, settings: OutboundAudio | None = None) -> None:
         self._settings = settings or OutboundAudio()
         self._due: float | None = None
+        self._lasts = 0.0
         self._index = -1
         self.skipped = 0
         "Frames that were never made because the loop came too late."
 
-    def next(self, now: float) -> Tick:
-        """The next frame, asked for at `now`."""
-        frame = self._settings.frame
+    def next(self, now: float, frame: float | None = None) -> Tick:
+        """The next frame, asked for at `now`; it lasts as long as the settings say, or `frame` seconds."""
+        frame = self._settings.frame if frame is None else frame
         self._index += 1
-        self._due = now if self._due is None else self._due + frame
+        self._due = now if self._due is None else self._due + self._lasts
+        self._lasts = frame
         if now - self._due > self._settings.late_after:
             missed = int((now - self._due) / frame)
             self._index += missed

@@ -1,6 +1,6 @@
-"""A moment of sound on its way through a call: samples, what they are, and where in time they belong."""
+"""A piece of sound with its place: what passes through a call, where a libav frame would cost as much as a codec."""
 
-from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import av
 import numpy as np
@@ -8,19 +8,21 @@ from numpy.typing import NDArray
 
 from smallrtc_cli.audio.pcm import to_av_frame
 
+TICKS: Final = 48_000
+"A second, in which pieces of all rates have their place: a multiple of every rate that a codec has."
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Piece:
-    """Cheap to hand on, where a libav frame costs as much as decoding; it becomes one for those who ask."""
+
+class Piece(NamedTuple):
+    """Some sound of any length."""
 
     samples: NDArray[np.int16]
-    "Shape `(n, channels)`."
+    "Of shape `(n, channels)`."
 
     rate: int
     "Hz."
 
     position: int
-    "Samples per channel before it, since the track began; gaps are time in which nothing came."
+    "Of the first sample, in `TICKS`; only grows, and a gap is time in which nothing was said."
 
     @property
     def channels(self) -> int:
@@ -30,6 +32,7 @@ class Piece:
     def seconds(self) -> float:
         return len(self.samples) / self.rate
 
+    @property
     def frame(self) -> av.AudioFrame:
-        """As libav's packed s16, its `pts` the position."""
-        return to_av_frame(self.samples.tobytes(), self.rate, self.channels, self.position)
+        """A copy as libav's packed s16, its `pts` the position in samples."""
+        return to_av_frame(self.samples.tobytes(), self.rate, self.channels, self.position * self.rate // TICKS)

@@ -24,6 +24,7 @@ PARAMS = TransportParams(
     audio_in_sample_rate=RATE,
     audio_in_channels=2,
     audio_out_enabled=True,
+    audio_out_sample_rate=RATE,
     audio_out_channels=2,
 )
 

@@ -14,6 +14,7 @@ def params(channels: int) -> TransportParams:
         audio_in_sample_rate=48_000,
         audio_in_channels=channels,
         audio_out_enabled=True,
+        audio_out_sample_rate=48_000,
         audio_out_channels=channels,
         audio_out_live=True,
     )

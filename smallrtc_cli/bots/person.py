@@ -15,9 +15,6 @@ from smallrtc_cli.audio.pcm import OutputAudioRawFrame, level_dbfs
 from smallrtc_cli.errors import SmallRTCError
 from smallrtc_cli.rtc.transport import SmallWebRTCTransport, TransportParams
 
-FRAME = 0.02
-"Seconds in a packet."
-
 MICROPHONE = 0
 "The `receiver_index` of `trackStatus`."
 
@@ -132,11 +129,12 @@ class Person:
         await self._transport.output().write(OutputAudioRawFrame(audio, RATE, 1))
 
     def _left(self, audio: bytes, position: int, now: float) -> None:  # noqa: ARG002
-        """20 ms leave, sound or silence."""
-        dbfs = level_dbfs(np.frombuffer(audio, "<i2"))
+        """A piece of 20 ms or less leaves, sound or silence."""
+        samples = np.frombuffer(audio, "<i2")
+        dbfs, seconds = level_dbfs(samples), len(samples) / RATE
         self._said.note(dbfs, now)
         if self.on_said is not None:
-            self.on_said(dbfs, now - FRAME - self._latency, FRAME)
+            self.on_said(dbfs, now - seconds - self._latency, seconds)
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()

@@ -17,7 +17,7 @@ LEVEL = -24.0
 
 FRAME = RATE // 50
 
-PARAMS = TransportParams(audio_out_enabled=True)
+PARAMS = TransportParams(audio_out_enabled=True, audio_out_sample_rate=RATE)
 
 
 async def tone(runner_args: SmallWebRTCRunnerArguments) -> None:

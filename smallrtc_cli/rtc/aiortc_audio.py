@@ -7,6 +7,7 @@ name has a canary in `tests/rtc/test_aiortc_audio.py`.
 import logging
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Mapping
+from time import time
 from types import FunctionType, SimpleNamespace
 from typing import Any, Final, cast
 
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 _MID: Final = "urn:ietf:params:rtp-hdrext:sdes:mid"
 _LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+
+_NTP_EPOCH: Final = 2_208_988_800
+"Seconds from 1900, where NTP begins, to 1970."
 
 
 # In
@@ -179,10 +183,15 @@ async def send_packet(sender: RTCRtpSender, packet: RtpPacket, header: bytes) ->
     """Protect and send; counts for RTCP's reports and the statistics. Raises `ConnectionError` without a connection."""
     await sender.transport._send_rtp(header + packet.payload)
     inner = cast(Any, sender)
-    inner._RTCRtpSender__ntp_timestamp = clock.current_ntp_time()
+    inner._RTCRtpSender__ntp_timestamp = _ntp_time()
     inner._RTCRtpSender__rtp_timestamp = packet.timestamp
     inner._RTCRtpSender__octet_count += len(packet.payload)
     inner._RTCRtpSender__packet_count += 1
+
+
+def _ntp_time() -> int:
+    """As aiortc's clock, for a tenth of the price: exact to a microsecond, which is what a float holds."""
+    return int((time() + _NTP_EPOCH) * (1 << 32))
 
 
 def level_extension(transceiver: RTCRtpTransceiver) -> int | None:

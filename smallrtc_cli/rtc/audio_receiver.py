@@ -13,14 +13,11 @@ from aiortc import RTCRtpCodecParameters, RTCRtpReceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 
 from smallrtc_cli.audio.codecs import decoder_for
-from smallrtc_cli.audio.piece import Piece
+from smallrtc_cli.audio.piece import TICKS, Piece
 from smallrtc_cli.audio.playout import Playout, Sound
 from smallrtc_cli.config import Playout as Settings
 from smallrtc_cli.protocol.rtp import RtpPacket, is_rtp, parse_rtp, payload_type
 from smallrtc_cli.rtc import aiortc_audio
-
-_TICKS = 48_000
-"A second, in which frames of all codecs have their place."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +41,14 @@ class _Player:
         self.playout = Playout(self._decoder, settings, clock_rate=codec.clockRate, held=held)
 
     def place(self, sound: Sound, after: int) -> tuple[int, int]:
-        """From where to where a sound goes, in `_TICKS`; the first one follows what was played before."""
-        start, end = (ticks * _TICKS // self._clock_rate for ticks in (sound.timestamp, sound.end))
+        """From where to where a sound goes, in `TICKS`; the first one follows what was played before."""
+        start, end = (ticks * TICKS // self._clock_rate for ticks in (sound.timestamp, sound.end))
         if self._origin is None:
             self._origin = after - start
         return start + self._origin, end + self._origin
 
     def piece(self, sound: Sound, start: int) -> Piece:
-        rate = self._decoder.rate
-        return Piece(sound.samples, rate, start * rate // _TICKS)
+        return Piece(sound.samples, self._decoder.rate, start)
 
 
 class AudioReceiver:

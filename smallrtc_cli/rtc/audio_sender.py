@@ -1,29 +1,24 @@
 """Sound that goes: from a slot's track to the socket, encoded on the event loop and without a thread.
 
-    SlotTrack ──frame──> Packetizer ──packet──> Encoder ──payload──> RTP header, SRTP, socket
+    SlotTrack ──piece──> Encoding ──packet──> RTP header, SRTP, socket
 
 The track sets the pace. aiortc's sender keeps RTCP and the counting of packets.
 """
 
 import random
 
-import av
-import numpy as np
 from aiortc import RTCRtpCodecParameters, RTCRtpTransceiver
-from numpy.typing import NDArray
 
-from smallrtc_cli.audio.codecs import CODECS, Encoder, encoder_for
+from smallrtc_cli.audio.codecs import CODECS
+from smallrtc_cli.audio.encoding import Encoding, Packet
 from smallrtc_cli.audio.expected_loss import ExpectedLoss
-from smallrtc_cli.audio.packetizer import Packetizer
-from smallrtc_cli.audio.pcm import level_dbfs
+from smallrtc_cli.audio.piece import TICKS
 from smallrtc_cli.config import Opus
 from smallrtc_cli.protocol.opus_fmtp import OpusParameters
 from smallrtc_cli.protocol.rtp import RtpPacket, header_extensions, rtp_header
 from smallrtc_cli.rtc import aiortc_audio
 from smallrtc_cli.rtc.aiortc_internals import payload_type
-from smallrtc_cli.rtc.tracks import SlotTrack
-
-_RATE = 48_000
+from smallrtc_cli.rtc.slot import SlotTrack
 
 _QUIETEST = 127
 "dB below overload: what RFC 6464 calls digital silence."
@@ -36,39 +31,44 @@ class AudioSender:
         self.transceiver, self._track = transceiver, track
         self._settings = settings or Opus()
         self._loss = ExpectedLoss()
-        self.parameters = OpusParameters()
-        "What the other side wants; is looked at when sending begins."
+        self.obey(OpusParameters())
         transceiver.sender.replaceTrack(track)
         aiortc_audio.send_by(transceiver.sender, self._run)
 
-    async def _run(self, codec: RTCRtpCodecParameters) -> None:
-        channels = 2 if self.parameters.stereo else 1
-        settings = self.parameters.obeyed(self._settings, channels)
-        encoder = encoder_for(codec.mimeType, _RATE, channels, self._loss.applied(settings))
-        aiortc_audio.on_reported_loss(self.transceiver.sender, lambda lost: self._adapt(encoder, settings, lost))
-        self._track.give(encoder.rate, encoder.channels)
-        packetizer = Packetizer(encoder.packet, encoder.channels)
-        stream = _Stream(self.transceiver, codec, encoder)
+    def obey(self, parameters: OpusParameters) -> None:
+        """Send as the other side wants it, from the next packet on."""
+        self.parameters = parameters
+        self._look()
+
+    def _look(self) -> None:
+        obeyed = {channels: self.parameters.obeyed(self._settings, channels) for channels in (1, 2)}
+        self._wanted = {channels: self._loss.applied(settings) for channels, settings in obeyed.items()}
+
+    async def _run(self, negotiated: RTCRtpCodecParameters) -> None:
+        codec = CODECS[negotiated.mimeType.lower()]
+        encoding = Encoding(codec, lambda channels: self._wanted[channels])
+        aiortc_audio.on_reported_loss(self.transceiver.sender, lambda lost: self._lost(encoding, lost))
+        stream = _Stream(self.transceiver, negotiated)
         while True:
-            frame = await self._track.recv()
+            self._track.give(codec, 2 if self.parameters.stereo else 1)
+            piece = await self._track.next_piece(encoding.seconds)
             if not aiortc_audio.is_sending(self.transceiver.sender):
                 continue
-            for samples, position in packetizer.add(_samples(frame), frame.pts * encoder.rate // _RATE):
-                await stream.send(samples, position)
+            for packet in encoding.add(piece):
+                await stream.send(packet)
 
-    def _adapt(self, encoder: Encoder, settings: Opus, lost: float) -> None:
-        before = self._loss.applied(settings)
-        self._loss.reported(lost)
-        if (now := self._loss.applied(settings)) != before:
-            encoder.tune(now)
+    def _lost(self, encoding: Encoding, fraction: float) -> None:
+        self._loss.reported(fraction)
+        encoding.reported(fraction)
+        self._look()
 
 
 class _Stream:
     """One sequence of RTP packets; begins with random numbers (RFC 3550 section 5.1)."""
 
-    def __init__(self, transceiver: RTCRtpTransceiver, codec: RTCRtpCodecParameters, encoder: Encoder) -> None:
-        self._sender, self._encoder = transceiver.sender, encoder
-        self._codec, self._kind = CODECS[codec.mimeType.lower()], payload_type(codec)
+    def __init__(self, transceiver: RTCRtpTransceiver, codec: RTCRtpCodecParameters) -> None:
+        self._sender = transceiver.sender
+        self._clock_rate, self._kind = CODECS[codec.mimeType.lower()].clock_rate, payload_type(codec)
         self._source = aiortc_audio.source(transceiver.sender)
         self._sequence = random.randrange(1 << 15)  # the lower half: SRTP cannot see a wrap-around among the first
         self._origin = random.randrange(1 << 32)
@@ -76,27 +76,23 @@ class _Stream:
         mid = aiortc_audio.mid_extension(transceiver)
         self._mid = [(mid, transceiver.mid.encode())] if mid is not None and transceiver.mid else []
         self._level = aiortc_audio.level_extension(transceiver)
+        self._blocks: dict[int, bytes] = {}
+        "Header extensions by what they say of the level: no more than 128."
 
-    async def send(self, samples: NDArray[np.int16], position: int) -> None:
+    async def send(self, packet: Packet) -> None:
         """One packet, or none where silence needs none (DTX). The first one after a pause is marked (RFC 3551)."""
-        payload = self._encoder.encode(samples)
-        if not payload:
+        if not packet.payload:
             self._paused = True
             return
-        timestamp = (self._origin + self._codec.ticks(position, self._encoder.rate)) % (1 << 32)
-        packet = RtpPacket(self._kind, self._sequence, timestamp, self._source, payload)
-        header = rtp_header(packet, marker=self._paused, extensions=self._extensions(samples))
+        timestamp = (self._origin + packet.position * self._clock_rate // TICKS) % (1 << 32)
+        rtp = RtpPacket(self._kind, self._sequence, timestamp, self._source, packet.payload)
+        header = rtp_header(rtp, marker=self._paused, extensions=self._extensions(packet.level))
         self._sequence, self._paused = (self._sequence + 1) % (1 << 16), False
-        await aiortc_audio.send_packet(self._sender, packet, header)
+        await aiortc_audio.send_packet(self._sender, rtp, header)
 
-    def _extensions(self, samples: NDArray[np.int16]) -> bytes:
-        if self._level is None:
-            return header_extensions(self._mid)
-        level = round(min(-level_dbfs(samples), _QUIETEST))
-        return header_extensions([*self._mid, (self._level, bytes([max(level, 0)]))])
-
-
-def _samples(frame: av.AudioFrame) -> NDArray[np.int16]:
-    """Of a packed s16 frame, which must outlive them."""
-    channels = len(frame.layout.channels)
-    return np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples * channels).reshape(-1, channels)
+    def _extensions(self, dbfs: float) -> bytes:
+        level = max(round(min(-dbfs, _QUIETEST)), 0) if self._level is not None else 0
+        if level not in self._blocks:
+            said = [(self._level, bytes([level]))] if self._level is not None else []
+            self._blocks[level] = header_extensions([*self._mid, *said])
+        return self._blocks[level]

@@ -47,7 +47,8 @@ from smallrtc_cli.rtc.peer import (
     Peer,
 )
 from smallrtc_cli.rtc.servers import servers
-from smallrtc_cli.rtc.tracks import FrameTap, Slot, SmallWebRTCTrack
+from smallrtc_cli.rtc.slot import Slot
+from smallrtc_cli.rtc.tracks import FrameTap, SmallWebRTCTrack
 
 __all__ = [
     "AUDIO_TRANSCEIVER_INDEX",

@@ -42,7 +42,7 @@ from smallrtc_cli.rtc.channel_path import ChannelPath
 from smallrtc_cli.rtc.ice import IceAgent, IceOptions
 from smallrtc_cli.rtc.path import PathReport
 from smallrtc_cli.rtc.peer_sound import OFFERED, PeerSound
-from smallrtc_cli.rtc.tracks import Slot
+from smallrtc_cli.rtc.slot import Slot
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from smallrtc_cli.protocol.sdp import sections
 from smallrtc_cli.rtc import aiortc_internals
 from smallrtc_cli.rtc.audio_receiver import AudioReceiver, Demultiplexer
 from smallrtc_cli.rtc.audio_sender import AudioSender
-from smallrtc_cli.rtc.tracks import Slot
+from smallrtc_cli.rtc.slot import Slot
 
 OFFERED = OpusParameters(fec=True, stereo=True, sends_stereo=True)
 "How the dialing side wants its sound, and sends it: as it was made."
@@ -48,7 +48,7 @@ class PeerSound:
         for sender in self._senders:
             section, codec = by_mid.get(sender.transceiver.mid), aiortc_internals.codec(sender.transceiver)
             if section is not None and codec is not None:
-                sender.parameters = read_opus(section, aiortc_internals.payload_type(codec))
+                sender.obey(read_opus(section, aiortc_internals.payload_type(codec)))
 
     @property
     def is_stereo(self) -> bool:

@@ -17,7 +17,8 @@ from smallrtc_cli.rtc import aiortc_internals
 from smallrtc_cli.rtc.audio_receiver import AudioReceiver
 from smallrtc_cli.rtc.connection import SmallWebRTCConnection
 from smallrtc_cli.rtc.peer import Peer
-from smallrtc_cli.rtc.tracks import SlotTrack, SmallWebRTCTrack
+from smallrtc_cli.rtc.slot import SlotTrack
+from smallrtc_cli.rtc.tracks import SmallWebRTCTrack
 
 StatsReport = dict[str, dict[str, Any]]
 Entry = dict[str, Any]

@@ -5,12 +5,13 @@ transport joins the conversation when the bot first uses it, so that handlers re
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
+from smallrtc_cli.audio.codecs import native_rate
 from smallrtc_cli.audio.pcm import (
     AudioRawFrame,
     Converter,
@@ -18,14 +19,16 @@ from smallrtc_cli.audio.pcm import (
     OutputAudioRawFrame,
     check_format,
 )
+from smallrtc_cli.audio.piece import TICKS
 from smallrtc_cli.errors import SmallRTCError
 from smallrtc_cli.protocol import rtvi
 from smallrtc_cli.protocol.messages import require_object
 from smallrtc_cli.protocol.session import CloseReason, Role, State
 from smallrtc_cli.rtc.audio_receiver import SoundFormat
+from smallrtc_cli.rtc.bot_audio_track import BotAudioTrack, Tap
 from smallrtc_cli.rtc.connection import SmallWebRTCConnection
 from smallrtc_cli.rtc.events import H, Handler, Inbox
-from smallrtc_cli.rtc.tracks import BotAudioTrack, SmallWebRTCTrack, Tap
+from smallrtc_cli.rtc.tracks import SmallWebRTCTrack
 from smallrtc_cli.rtc.video import BotVideoTrack, OutputImageRawFrame
 from smallrtc_cli.rtc.video_input import VideoInput
 
@@ -120,7 +123,7 @@ class AudioInput:
             self._ended, self._track = self._track, None
             return None
         audio = self._converter.convert(piece.samples.tobytes(), piece.rate, piece.channels)
-        pts = piece.position * self._rate // piece.rate
+        pts = piece.position * self._rate // TICKS
         return InputAudioRawFrame(audio, self._rate, self._channels, pts) if audio else None
 
     def release(self) -> None:
@@ -129,12 +132,18 @@ class AudioInput:
 
 
 class AudioOutput:
-    """A bot's way to be heard: sound of any rate, one or two channels, any length."""
+    """A bot's way to be heard: sound of any rate, one or two channels, any length.
+
+    It goes to the codec at the rate of what is written first, and at a higher one from the first sound on that has it:
+    nothing stands in the way of a bot that keeps to a rate that Opus has, and no other loses anything.
+    """
 
     def __init__(self, transport: "SmallWebRTCTransport", track: BotAudioTrack, rate: int, channels: int) -> None:
         self._transport, self._track = transport, track
         self._rate, self._channels = rate, channels
-        self._converter = Converter(track.rate, channels)
+        self._converter = Converter(track.rate, track.channels)
+        self._highest = 0
+        "Hz of what was written so far."
 
     async def write(self, frame: AudioRawFrame | bytes) -> None:
         """Play a frame, or s16le bytes at the params' rate and channel count, behind what was written before.
@@ -144,11 +153,14 @@ class AudioOutput:
         that cannot be played.
         """
         await self._transport.start()
-        if isinstance(frame, AudioRawFrame):
-            audio = self._converter.convert(frame.audio, frame.sample_rate, frame.num_channels)
-        else:
-            audio = self._converter.convert(frame, self._rate, self._channels)
-        await self._track.write(audio)
+        if not isinstance(frame, AudioRawFrame):
+            frame = AudioRawFrame(frame, self._rate, self._channels)
+        check_format(frame.sample_rate, frame.num_channels)
+        rate = native_rate(frame.sample_rate)
+        if rate > self._highest:
+            self._highest, self._converter = rate, Converter(rate, self._track.channels)
+        audio = self._converter.convert(frame.audio, frame.sample_rate, frame.num_channels)
+        await self._track.write(audio, self._converter.rate)
 
     def clear(self) -> None:
         """Be silent now: drop what was written and not heard, with a fade of 5 ms. A pending `write` returns."""
@@ -164,7 +176,7 @@ class AudioOutput:
         self._converter.reset()
 
     def listen(self, tap: Tap | None) -> None:
-        """Have `tap(audio, position, loop_time)` see all that is sent, silence too: 48 kHz s16le, 20 ms each."""
+        """Have `tap(audio, position, loop_time)` see all that is sent, silence too: s16le at the track's rate."""
         self._track.tap = tap
 
 
@@ -247,11 +259,12 @@ class SmallWebRTCTransport:
             raise NotEnabled("the bot plays sound without it", hint="set `TransportParams(audio_out_enabled=True)`")
         if self._output is None:
             channels = self.params.audio_out_channels
-            track = BotAudioTrack(channels, self.connection.settings.outbound_audio, live=self.params.audio_out_live)
+            rate = self.params.audio_out_sample_rate or _OUT_RATE
+            settings = replace(self.connection.settings.outbound_audio, rate=native_rate(rate))
+            track = BotAudioTrack(channels, settings, live=self.params.audio_out_live)
             if self.connection.state is State.CLOSED:
                 track.stop()
             self.connection.replace_audio_track(track)
-            rate = self.params.audio_out_sample_rate or _OUT_RATE
             self._output = AudioOutput(self, track, rate, channels)
         return self._output
 

@@ -237,3 +237,33 @@ def test_whatever_happens_frames_are_whole_positions_grow_and_every_sample_is_ac
             sent += int(np.count_nonzero(np.frombuffer(audio, "<i2")))
         assert sound.queue.seconds <= 0.2
     assert written == sent + sound.dropped + round(sound.queue.seconds * RATE)
+
+
+def test_frames_of_another_length_leave_when_their_sound_is_there():
+    sound = flowing()
+    sound.pace(0.01)
+    sound.put(numbered(FRAME, PIECE))
+    assert sound.take(0.01) == (numbered(FRAME, PIECE), FRAME)
+    assert sound.take(0.02) is None
+
+
+def test_silence_of_another_length_is_due_when_the_frame_before_is_over():
+    sound = LiveSound(settings=SETTINGS)
+    sound.take(5.0)
+    sound.pace(0.01)
+    assert sound.due(5.0) == pytest.approx(5.02)
+    assert sound.take(5.02) == (bytes(PIECE * 2), FRAME)
+    assert sound.due(5.02) == pytest.approx(5.03)
+
+
+def test_at_another_rate_what_waits_and_where_it_goes_are_the_same_in_time():
+    sound = flowing()
+    sound.put(np.full(FRAME + PIECE, 5_000, "<i2").tobytes())
+    sound.retune(24_000)
+    audio, position = sound.take(0.02)
+    assert position == 3 * FRAME
+    assert np.abs(np.frombuffer(audio, "<i2").astype(int) - 5_000).max() <= 1
+    assert len(audio) == 2 * 3 * FRAME
+    assert sound.take(0.03) is None
+    sound.put(bytes(2 * 3 * PIECE))
+    assert sound.take(0.04)[1] == 6 * FRAME

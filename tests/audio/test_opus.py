@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from coded import packets_of, pitch, through
+from received import voice
 
 from smallrtc_cli.audio import signals
 from smallrtc_cli.audio.files import read
@@ -56,6 +57,38 @@ def test_low_delay_has_celt_and_less_delay():
     low, voip = _encoder(application="lowdelay"), _encoder(application="voip")
     assert (low.lookahead, voip.lookahead) == (120, 312)
     assert {packet[0] >> 3 for packet in packets_of(low, signals.tone(440, 0.2))} <= {*CELT}
+
+
+def test_auto_is_low_delay_until_error_correction_is_wanted():
+    assert [Opus(fec=fec).coding for fec in (False, True)] == ["lowdelay", "audio"]
+    assert Opus(protected="voip", fec=True).coding == "voip"
+    assert Opus(application="voip", fec=False).coding == "voip"
+    assert (_encoder(fec=False).lookahead, _encoder(fec=True).lookahead) == (120, 312)
+
+
+def test_packets_of_another_length_need_no_other_encoder():
+    encoder, sound = _encoder(fec=False), signals.tone(440, 0.04, channels=1)
+    packets = [encoder.encode(sound[:960])]
+    encoder.tune(Opus(fec=False, packet=0.01))
+    packets.append(encoder.encode(sound[960:1440]))
+    assert [_decoder().samples_in(packet) for packet in packets] == [960, 480]
+
+
+def test_a_decoder_that_had_another_encoders_packets_goes_on_with_those_of_one_that_was_primed():
+    sound = voice(1.0, 48_000)
+    old, whole, decoder = _encoder(fec=False), _encoder(fec=False), _decoder()
+    heard = [decoder.decode(packet) for packet in packets_of(old, sound[: 20 * 960])]
+    old.isolate()
+    heard += [decoder.decode(old.encode(sound[20 * 960 : 21 * 960]))]
+    new = _encoder(fec=False)
+    new.prime(sound[19 * 960 : 21 * 960])
+    heard += [decoder.decode(packet) for packet in packets_of(new, sound[21 * 960 : 48_000])]
+    seam = slice(20 * 960, 24 * 960)
+    wanted = np.concatenate((np.zeros((120, 1)), sound))[seam]
+    noise, least = (
+        np.std(each[seam] - wanted) for each in (np.concatenate(heard), through(whole, _decoder(), sound[:48_000]))
+    )
+    assert noise < 1.6 * least
 
 
 def test_no_packet_is_larger_than_allowed():

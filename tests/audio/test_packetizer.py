@@ -49,6 +49,16 @@ def test_a_short_gap_is_silence_within_a_packet():
     assert np.array_equal(packet[150:], numbered(151, 330))
 
 
+def test_packets_of_another_length_begin_with_what_waits():
+    packetizer = Packetizer(480, 1)
+    packetizer.add(numbered(1, 400), 1)
+    packetizer.packet = 100
+    packets = packetizer.add(numbered(901, 50), 901)  # behind a gap
+    assert [start for _, start in packets] == [1, 101, 201, 301]
+    assert np.array_equal(np.concatenate([samples for samples, _ in packets]), numbered(1, 400))
+    assert (packetizer.start, packetizer.missing) == (901, 50)
+
+
 @given(
     packet=st.integers(1, 50),
     pieces=st.lists(st.tuples(st.integers(0, 3) | st.integers(0, 120), st.integers(1, 120)), max_size=30),

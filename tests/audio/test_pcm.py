@@ -242,6 +242,26 @@ def test_bytes_that_split_samples_reach_the_queue_as_whole_ones(sizes, channels)
     assert out == audio
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_what_waits_goes_over_to_another_rate(channels):
+    queue = PlayoutQueue(channels, QUEUE)
+    queue.put(np.full(channels * 400, 5_000, "<i2").tobytes())
+    queue.retune(24_000)
+    assert queue.seconds == 0.05
+    assert queue.put(bytes(2 * channels * 24_000))  # no more fits than before
+    assert queue.seconds == QUEUE.high_water
+    taken = np.frombuffer(queue.take(24_000), "<i2")
+    assert np.abs(taken[: 1_200 * channels].astype(int) - 5_000).max() <= 1
+    assert not taken[1_200 * channels :].any()
+
+
+def test_an_empty_queue_has_another_rate_at_once():
+    queue = PlayoutQueue(1, QUEUE)
+    queue.retune(16_000)
+    queue.put(bytes(2 * 160))
+    assert queue.seconds == 0.01
+
+
 # The beat
 
 FRAME = 0.25
@@ -303,6 +323,12 @@ def test_whatever_the_loop_does_there_is_no_burst_and_no_number_twice_or_early(w
     for first, (start, _) in enumerate(made):
         within = sum(1 for at, _ in made[first:] if at - start < FRAME)
         assert within <= at_once + 1
+
+
+def test_frames_of_any_length_are_due_one_after_the_other():
+    clock = FrameClock(BEAT)
+    dues = [clock.next(0.0, frame).due for frame in (0.25, 0.125, 0.5, 0.25)]
+    assert dues == [0.0, 0.25, 0.375, 0.875]
 
 
 # Formats

@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 import pytest
-from aiortc import AudioStreamTrack, RTCRtpCodecParameters
+from aiortc import AudioStreamTrack, RTCRtpCodecParameters, clock
 from aiortc.mediastreams import MediaStreamError
 from calls import until
 from peer_connections import negotiate, peer_connection
@@ -178,6 +178,12 @@ async def test_aiortc_still_sends_by_send_rtp_and_counts_what_was_sent_in_its_fo
     other.getReceivers()[0]._handle_rtcp_packet = lambda report: remote.append(report) or asyncio.sleep(0)
     await until(lambda: remote)
     assert (remote[0].sender_info.rtp_timestamp, remote[0].sender_info.packet_count) == (2, 1)
+
+
+def test_the_time_of_reports_is_that_of_aiortcs_clock():
+    before, ours, after = clock.current_ntp_time(), aiortc_audio._ntp_time(), clock.current_ntp_time()
+    slack = 1 << 14  # 4 us: what a float and a datetime round
+    assert before - slack <= ours <= after + slack
 
 
 async def test_aiortc_still_gives_reports_to_a_senders_handle_rtcp_packet(pair):

@@ -10,7 +10,7 @@ import pytest
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from calls import SOUND, answering, dialed, until
 
-from smallrtc_cli.audio.pcm import level_dbfs, to_av_frame, to_bytes
+from smallrtc_cli.audio.pcm import OutputAudioRawFrame, level_dbfs, to_av_frame, to_bytes
 from smallrtc_cli.audio.signals import tone
 from smallrtc_cli.bots.echo import echo
 from smallrtc_cli.protocol.signalling import SmallWebRTCRequest
@@ -73,6 +73,65 @@ async def test_a_tone_comes_back_by_every_codec(codec):
         (used,) = of_type(await stats(connection), "codec")
         assert used["mimeType"] == f"audio/{codec}"
     assert pitch(sound[9600:]) == pytest.approx(600, abs=10)
+
+
+def speaking_at(rate, channels, hertz=600):
+    async def bot(runner_args):
+        transport = SmallWebRTCTransport(runner_args.webrtc_connection, TransportParams(audio_out_enabled=True))
+        frame = OutputAudioRawFrame(tone(hertz, 0.5, rate=rate, channels=channels).tobytes(), rate, channels)
+        while runner_args.webrtc_connection.close_reason is None:
+            await transport.output().write(frame)
+
+    return bot
+
+
+@pytest.mark.parametrize(
+    ("rate", "taken"),
+    [(8_000, 8_000), (11_025, 12_000), (16_000, 16_000), (22_050, 24_000), (24_000, 24_000), (44_100, 48_000)],
+)
+async def test_a_bot_of_any_rate_is_heard_as_high_and_as_loud_as_it_is(rate, taken):
+    async with answering(speaking_at(rate, 1)) as server, dialed(server.supervisor, calling()) as (_, connection):
+        sound = await asyncio.wait_for(heard(SmallWebRTCTransport(connection, FULL_BAND), 1.0), 20)
+        (sender,) = server.connection.peer.sound._senders
+        assert sender._track._slot.source.rate == taken
+    assert pitch(sound[RATE // 2 :]) == pytest.approx(600, abs=5)
+    assert level_dbfs(sound[RATE // 2 :]) == pytest.approx(level_dbfs(tone(600, 0.5)), abs=0.5)
+
+
+def ptime(sdp, milliseconds):
+    """A description that wants packets of another length."""
+    start = sdp.index("a=mid:", sdp.index("m=audio"))
+    return sdp[:start] + f"a=ptime:{milliseconds}\r\n" + sdp[start:]
+
+
+class Asking:
+    """An exchange that sends offers on with another packet time."""
+
+    def __init__(self, inner, milliseconds):
+        self._inner, self._milliseconds = inner, milliseconds
+
+    async def offer(self, request):
+        return await self._inner.offer(replace(request, sdp=ptime(request.sdp, self._milliseconds)))
+
+    async def candidates(self, request):
+        await self._inner.candidates(request)
+
+
+async def test_packets_are_as_long_as_the_offer_wants_them_and_as_a_later_one_does():
+    async with answering(speaking(500)) as server, dialed(Asking(server.supervisor, 10), calling()) as (_, connection):
+        times, take = [], connection.peer.sound.player(0).receive
+
+        def noted(packet):
+            times.append(packet.timestamp)
+            take(packet)
+
+        connection.peer.sound.player(0).receive = noted
+        sound = await asyncio.wait_for(heard(SmallWebRTCTransport(connection, FULL_BAND), 1.0), 20)
+        assert {(b - a) % 2**32 for a, b in zip(times, times[1:], strict=False)} <= {480, 960}  # one may be lost
+        assert sum((b - a) % 2**32 == 480 for a, b in zip(times, times[1:], strict=False)) > 0.9 * len(times)
+        server.connection.peer.sound.obey(ptime(server.connection.pc.remoteDescription.sdp, 40))
+        await until(lambda: len(times) > 20 and (times[-1] - times[-2]) % 2**32 == 1920, 20)
+    assert pitch(sound[RATE // 10 :]) == pytest.approx(500, abs=5)
 
 
 # Threads

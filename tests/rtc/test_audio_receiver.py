@@ -10,6 +10,7 @@ from coded import packets_of
 
 from smallrtc_cli.audio.codecs import encoder_for
 from smallrtc_cli.audio.pcm import level_dbfs
+from smallrtc_cli.audio.piece import TICKS
 from smallrtc_cli.audio.signals import tone
 from smallrtc_cli.config import Opus, Playout
 from smallrtc_cli.protocol.rtp import RtpPacket, rtp_header
@@ -70,8 +71,8 @@ def taken(receiver):
 
 def follow_on(pieces):
     """Each begins where the one before ended."""
-    starts = [piece.position / piece.rate for piece in pieces]
-    ends = [piece.position / piece.rate + piece.seconds for piece in pieces]
+    starts = [piece.position / TICKS for piece in pieces]
+    ends = [piece.position / TICKS + piece.seconds for piece in pieces]
     return starts[1:] == pytest.approx(ends[:-1])
 
 

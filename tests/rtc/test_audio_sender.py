@@ -1,5 +1,6 @@
 """What a slot gives leaves as RTP packets, by value: their numbers, their times, their sound."""
 
+import asyncio
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
 from aiortc.rtp import HeaderExtensionsMap
 from aiortc.rtp import RtpPacket as Reference
+from calls import until
 from coded import pitch
 from received import voice
 
@@ -16,11 +18,12 @@ from smallrtc_cli.audio.codecs import decoder_for
 from smallrtc_cli.audio.opus_packet import has_recovery
 from smallrtc_cli.audio.pcm import level_dbfs, to_av_frame
 from smallrtc_cli.audio.signals import silence, tone
-from smallrtc_cli.config import Opus
+from smallrtc_cli.config import Opus, OutboundAudio
 from smallrtc_cli.protocol.opus_fmtp import OpusParameters
 from smallrtc_cli.rtc import aiortc_audio
 from smallrtc_cli.rtc.audio_sender import AudioSender
-from smallrtc_cli.rtc.tracks import Slot
+from smallrtc_cli.rtc.bot_audio_track import BotAudioTrack
+from smallrtc_cli.rtc.slot import Slot
 
 CODECS = {
     "opus": RTCRtpCodecParameters("audio/opus", 48_000, 2, 96),
@@ -77,21 +80,25 @@ class Wire:
         assert sender is self.sender
         self.packets.append(Reference.parse(header + packet.payload, MAP))
 
-    async def sends(self, source, codec="opus", wanted=None, settings=None):
-        """All packets of a source."""
+    def sender_of(self, source, settings=None):
         slot = Slot("audio")
         slot.replace(source)
-        track = slot.track()
-        made = AudioSender(self.transceiver, track, settings)
-        made.parameters = wanted or OpusParameters()
-        recv = track.recv
+        self.made = AudioSender(self.transceiver, slot.track(), settings)
+        return self.made, slot
 
-        async def until_the_end():
-            if slot.source is None or not (source.frames or track._ready):
+    async def sends(self, source, codec="opus", wanted=None, settings=None):
+        """All packets of a source."""
+        made, slot = self.sender_of(source, settings)
+        made.obey(wanted or OpusParameters())
+        track = made._track
+        next_piece = track.next_piece
+
+        async def until_the_end(seconds):
+            if slot.source is None or not source.frames:
                 raise EndOfTest
-            return await recv()
+            return await next_piece(seconds)
 
-        track.recv = until_the_end
+        track.next_piece = until_the_end
         with pytest.raises(EndOfTest):
             await self.run(CODECS[codec])
         return self.packets
@@ -228,6 +235,58 @@ async def test_one_who_makes_no_use_of_that_gets_none(wire):
     source.recv = recv
     packets = await wire.sends(source, wanted=OpusParameters(fec=False))
     assert not any(has_recovery(packet.payload) for packet in packets)
+
+
+@pytest.mark.parametrize(("seconds", "ticks"), [(0.01, 480), (0.04, 1920), (0.06, 2880)])
+async def test_what_the_other_side_wants_now_holds_from_the_next_packet_on(wire, seconds, ticks):
+    source = Source(tone(440, 2.4))
+    take = source.recv
+
+    async def recv():
+        if len(wire.packets) == 60:
+            wire.made.obey(OpusParameters(packet=seconds, bitrate=16_000))
+        return await take()
+
+    source.recv = recv
+    packets = await wire.sends(source, wanted=OpusParameters(packet=0.02))
+    times = [packet.timestamp for packet in packets]
+    assert steps(times[:61], 2**32) == {960}
+    assert steps(times[60:], 2**32) == {ticks}
+    assert sum(len(packet.payload) for packet in packets[60:]) < 0.5 * sum(
+        len(packet.payload) for packet in packets[:60]
+    )
+
+
+async def test_stereo_that_is_wanted_later_is_sent_then(wire):
+    sides = np.concatenate((tone(440, 2.0, channels=1), tone(880, 2.0, channels=1)), axis=1)
+    source = Source(sides)
+    take = source.recv
+
+    async def recv():
+        if len(wire.packets) == 50:
+            wire.made.obey(OpusParameters(stereo=True))
+        return await take()
+
+    source.recv = recv
+    stereo = [bool(packet.payload[0] & STEREO_BIT) for packet in await wire.sends(source)]
+    assert not any(stereo[:50])
+    assert all(stereo[52:])
+
+
+@pytest.mark.parametrize(("seconds", "lasts"), [(0.01, 480), (0.02, 960), (0.04, 1920), (0.06, 2880)])
+async def test_our_own_track_gives_packets_of_any_length_when_they_are_due(wire, seconds, lasts):
+    """One at a time: 10 ms leave every 10 ms, and not two of them every 20."""
+    made, slot = wire.sender_of(BotAudioTrack(settings=OutboundAudio(rate=24_000)))
+    made.obey(OpusParameters(packet=seconds))
+    asked, give = [], made._track.next_piece
+    made._track.next_piece = lambda wanted: asked.append(wanted) or give(wanted)
+    sending = asyncio.ensure_future(wire.run(CODECS["opus"]))
+    await until(lambda: len(wire.packets) >= 5)
+    sending.cancel()
+    assert steps([packet.timestamp for packet in wire.packets], 2**32) == {lasts}
+    assert len(asked) - 1 <= len(wire.packets) * max(seconds / 0.02, 1) + 2
+    assert max(asked) == pytest.approx(seconds)
+    slot.end()
 
 
 # Header extensions

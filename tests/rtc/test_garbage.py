@@ -13,6 +13,7 @@ from OpenSSL import SSL
 
 from smallrtc_cli.audio.opus import OpusDecoder, OpusEncoder
 from smallrtc_cli.bots.echo import echo
+from smallrtc_cli.protocol.sdp import sections
 from smallrtc_cli.protocol.signalling import SmallWebRTCRequest
 from smallrtc_cli.rtc.aiortc_internals import PeerConnection
 from smallrtc_cli.rtc.connection import SmallWebRTCConnection
@@ -36,6 +37,7 @@ def _no_collector() -> Iterator[None]:
 
 def present() -> Counter[str]:
     """The objects of calls by class, garbage too; and what there is once in a process."""
+    sections.cache_clear()
     kinds = Counter(type(each) for each in gc.get_objects())
     return Counter({str(kind): number for kind, number in kinds.items() if f"{kind.__module__}.".startswith(ROOMS)})
 

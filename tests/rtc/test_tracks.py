@@ -14,10 +14,13 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
 
+from smallrtc_cli.audio.codecs import CODECS
 from smallrtc_cli.audio.pcm import to_av_frame, to_bytes
 from smallrtc_cli.audio.piece import Piece
 from smallrtc_cli.config import InboundAudio, OutboundAudio
-from smallrtc_cli.rtc.tracks import BotAudioTrack, Slot, SmallWebRTCTrack
+from smallrtc_cli.rtc.bot_audio_track import BotAudioTrack
+from smallrtc_cli.rtc.slot import Slot
+from smallrtc_cli.rtc.tracks import SmallWebRTCTrack
 
 SOON = 5.0
 "Seconds that anything here may take: a bound, not an expectation."
@@ -463,21 +466,27 @@ async def _sent(slot, source, frames):
     track, sent = slot.track(), []
     slot.replace(source)
     source.give(*frames)
-    while not source.frames.empty() or track._ready:
-        frame = await _soon(track.recv())
-        sent.append((frame.pts, frame.samples, frame.sample_rate, frame.format.name, frame.layout.name))
+    while not source.frames.empty():
+        sent.append(await _soon(track.next_piece(0.02)))
     return sent
 
 
-@pytest.mark.parametrize(("rate", "channels"), [(8_000, 1), (11_025, 1), (22_050, 2), (44_100, 1), (48_000, 2)])
-async def test_timestamps_count_the_samples_of_a_source_without_gaps(rate, channels):
+def _ticks(piece):
+    return len(piece.samples) * 48_000 // piece.rate
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "taken"),
+    [(8_000, 1, 8_000), (11_025, 1, 12_000), (22_050, 2, 24_000), (44_100, 1, 48_000), (48_000, 2, 48_000)],
+)
+async def test_timestamps_count_the_samples_of_a_source_without_gaps(rate, channels, taken):
     samples = rate // 50
     frames = [_tone(rate, samples, channels, pts=n * samples) for n in range(50)]
     sent = await _sent(Slot("audio"), Source(), frames)
-    assert {each[2:] for each in sent} == {(48_000, "s16", "stereo")}
+    assert {(piece.rate, piece.samples.shape[1]) for piece in sent} == {(taken, channels)}
     for before, after in pairwise(sent):
-        assert after[0] == before[0] + before[1]
-    assert sent[-1][0] + sent[-1][1] == pytest.approx(48_000 * 50 * samples / rate, abs=100)
+        assert after.position == before.position + _ticks(before)
+    assert sent[-1].position + _ticks(sent[-1]) == pytest.approx(48_000 * 50 * samples / rate, abs=150)
 
 
 async def test_timestamps_in_whole_milliseconds_do_not_run_ahead_of_the_sound():
@@ -487,13 +496,13 @@ async def test_timestamps_in_whole_milliseconds_do_not_run_ahead_of_the_sound():
         frame.time_base = Fraction(1, 1000)
         frames.append(frame)
     sent = await _sent(Slot("audio"), Source(), frames)
-    assert sent[-1][0] + sent[-1][1] == sum(samples for _, samples, *_ in sent)
+    assert sent[-1].position + _ticks(sent[-1]) == sum(map(_ticks, sent))
 
 
 async def test_a_gap_in_the_source_is_a_gap_in_the_timestamps():
     frames = [_tone(48_000, 960, 2, pts=pts) for pts in (0, 960, 960 + 48_000, 960 + 48_960)]
     sent = await _sent(Slot("audio"), Source(), frames)
-    assert [each[0] for each in sent] == [0, 960, 48_960, 49_920]
+    assert [piece.position for piece in sent] == [0, 960, 48_960, 49_920]
 
 
 async def test_timestamps_only_grow_over_sources_of_several_rates():
@@ -503,18 +512,21 @@ async def test_timestamps_only_grow_over_sources_of_several_rates():
         source, samples = Source(), rate // 50
         slot.replace(source)
         source.give(*(_tone(rate, samples, channels, pts=first + n * samples) for n in range(5)))
-        while not source.frames.empty() or track._ready:
-            frame = await _soon(track.recv())
-            seen.append((frame.pts, frame.samples))
-    assert all(after[0] >= before[0] + before[1] for before, after in pairwise(seen))
+        while not source.frames.empty():
+            seen.append(await _soon(track.next_piece(0.02)))
+    assert all(after.position >= before.position + _ticks(before) for before, after in pairwise(seen))
 
 
-async def test_mono_is_as_loud_as_stereo():
+@pytest.mark.parametrize(("given", "taken"), [(1, 1), (2, 1), (2, 2)])
+async def test_sound_is_as_loud_in_one_channel_as_in_two(given, taken):
     slot, source = Slot("audio"), Source()
     slot.replace(source)
-    source.give(_tone(48_000, 960, 1, level=8000))
-    frame = await _soon(slot.track().recv())
-    assert set(_values(to_bytes(frame))) == {8000}
+    source.give(_tone(48_000, 960, given, level=8000))
+    track = slot.track()
+    track.give(CODECS["audio/opus"], taken)
+    piece = await _soon(track.next_piece(0.02))
+    assert piece.samples.shape == (960, taken)
+    assert set(piece.samples.flat) == {8000}
 
 
 async def test_a_frame_without_a_timestamp_follows_the_one_before():
@@ -522,8 +534,8 @@ async def test_a_frame_without_a_timestamp_follows_the_one_before():
     bare.pts = None
     frames = [_tone(48_000, 960, 2), bare, _tone(48_000, 960, 2, pts=1920)]
     sent = await _sent(Slot("audio"), Source(), frames)
-    assert [each[0] for each in sent][:2] == [0, 960]
-    assert sent[2][0] >= 1920
+    assert [piece.position for piece in sent][:2] == [0, 960]
+    assert sent[2].position >= 1920
 
 
 # Out: a bot's sound
@@ -792,6 +804,51 @@ async def test_a_bot_that_writes_without_looking_is_paced_after_the_end_and_shar
     for _ in range(3):
         await track.write(bytes(2 * 960))
     assert asyncio.get_running_loop().time() - before >= 0.055
+
+
+@pytest.mark.parametrize("live", [False, True])
+async def test_pieces_are_as_long_as_is_asked_for_and_no_longer_than_a_frame(live):
+    track = BotAudioTrack(settings=QUICK, live=live)
+    await track.write(_numbered(1, 3 * PACKET))
+    pieces = [await _soon(track.next_piece(seconds)) for seconds in (0.01, 0.004, 0.006, 1.0)]
+    assert [len(piece.samples) for piece in pieces] == [80, 32, 48, 80]
+    assert [piece.position for piece in pieces] == [0, 480, 672, 960]
+    assert b"".join(piece.samples.tobytes() for piece in pieces) == _numbered(1, 3 * PACKET)
+
+
+async def test_each_piece_is_due_when_the_one_before_is_over():
+    loop, track = asyncio.get_running_loop(), BotAudioTrack(settings=QUICK)
+    started = loop.time()
+    for seconds in 5 * (0.01, 0.004, 0.01):
+        piece = await _soon(track.next_piece(seconds))
+        assert loop.time() - started >= piece.position / 48_000 - 0.001
+
+
+@pytest.mark.parametrize("live", [False, True])
+async def test_a_track_takes_on_the_rate_of_what_is_written_and_what_waits_goes_over(live):
+    track = BotAudioTrack(settings=replace(QUICK, high_water=0.1, low_water=0.1), live=live)
+    steady = np.full(PACKET, 5_000, "<i2")
+    await track.write(steady.tobytes())
+    await track.write(np.repeat(steady, 3).tobytes(), 24_000)
+    pieces = [await _soon(track.next_piece(0.01)) for _ in range(3)]
+    assert track.rate == 24_000
+    assert {piece.rate for piece in pieces} == {24_000}
+    assert [piece.position for piece in pieces[:2]] == [0, 480]
+    heard = np.concatenate([piece.samples for piece in pieces])[:, 0]
+    assert np.abs(heard[:480].astype(int) - 5_000).max() <= 1
+    assert not heard[480:].any()
+
+
+async def test_the_rate_changes_in_the_order_of_the_writes():
+    track, out = BotAudioTrack(settings=QUICK), []
+    one = await _started(track.write(np.full(10 * PACKET, 5_000, "<i2").tobytes()))
+    other = await _started(track.write(np.full(2 * PACKET, 6_000, "<i2").tobytes(), 16_000))
+    while not (one.done() and other.done()):
+        out.append(await _soon(track.next_piece(0.01)))
+    assert out[0].rate == 8_000
+    out += [await _soon(track.next_piece(0.01)) for _ in range(5)]
+    seconds = {level: sum(np.sum(np.abs(p.samples - level) < 900) / p.rate for p in out) for level in (5_000, 6_000)}
+    assert seconds == {5_000: pytest.approx(0.1, abs=0.002), 6_000: pytest.approx(0.01, abs=0.002)}
 
 
 # Out: sound of now
