@@ -8,12 +8,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmark import bars, load, options, rounds, table
+from benchmark import bars, endurance, load, options, rounds, table
+from benchmark.client import NotConnected, connected
 from benchmark.contestants import AIORTC, FASTRTC, PIPECAT, PIPECAT_TUNED, SMALLRTC, USUAL, Contestant
+from benchmark.endurance import Look, Minute
 from benchmark.figures import median, percentile, ratio, slope
+from benchmark.packets import material
 from benchmark.results import Results, document
 from benchmark.rows import ROWS, Row
 from benchmark.server import DidNotStart, Server, Usage
+from benchmark.timeline import Record
 from calls import until
 
 ROOT = Path(__file__).parents[1]
@@ -88,6 +92,37 @@ class TestLoad:
         assert found["load.threads"] == 0
 
 
+class TestEndurance:
+    LOOKS = tuple(
+        Look(100 + 60 * minute, Usage(cpu=minute * 3.6, memory=memory, threads=2, sockets=3))
+        for minute, memory in enumerate((80_000_000, 90_000_000, 90_010_000, 90_020_000))
+    )
+
+    def figures(self, *latencies: float) -> dict[str, float]:
+        minutes = [Minute(latency, 0.98) for latency in latencies]
+        return endurance.figures({"fast": minutes, "slow": minutes}, self.LOOKS)
+
+    def test_what_counts_of_the_latency_is_how_the_last_minute_differs_from_the_first(self):
+        found = self.figures(33.5, 60, 34.5)
+        assert [found[f"endurance.fast.{name}"] for name in ("first", "last", "change", "worst")] == [33.5, 34.5, 1, 60]
+        assert found["endurance.slow.delivered"] == pytest.approx(98)
+
+    def test_memory_counts_from_the_end_of_the_first_minute_on(self):
+        found = self.figures(33, 33, 33)
+        assert (found["endurance.memory.first"], found["endurance.memory.last"]) == (90, 90.02)
+        assert found["endurance.memory.slope"] == pytest.approx(10)
+
+    def test_the_processor_is_shared_by_the_calls(self):
+        assert self.figures(33, 33, 33)["endurance.cpu"] == pytest.approx(3)
+
+    def test_every_figure_has_a_row(self):
+        assert set(self.figures(33, 33, 33)) <= {each.name for each in ROWS}
+
+    def test_a_minute_without_sound_is_no_minute_of_a_call(self):
+        with pytest.raises(NotConnected, match="2 sent, 0 received"):
+            endurance.listen(Record(sent=[1.0, 1.02]))
+
+
 class TestTable:
     FOUND = results(
         latency_clean_p50={"smallrtc": [32.0, 30.0, 31.0], "Pipecat": [248.0], "aiortc": [115.8]},
@@ -154,10 +189,16 @@ class TestOptions:
         assert chosen.servers == [*USUAL] == [SMALLRTC, PIPECAT, PIPECAT_TUNED, AIORTC]
         assert (chosen.rounds, chosen.only) == (2, [])
 
+    def test_a_long_call_takes_half_an_hour_or_as_long_as_is_said(self):
+        assert options.parse([]).call_minutes == 30
+        assert options.parse(["--call-minutes", "0.1"]).call_minutes == 0.1
+
     def test_fastrtc_comes_on_request(self):
         assert options.parse(["--with", "fastrtc"]).servers == [*USUAL, FASTRTC]
 
-    @pytest.mark.parametrize("wrong", [["--only", "speed"], ["--servers", "nginx"], ["--rounds", "0"]])
+    @pytest.mark.parametrize(
+        "wrong", [["--only", "speed"], ["--servers", "nginx"], ["--rounds", "0"], ["--call-minutes", "nan"]]
+    )
     def test_what_it_does_not_know_is_a_usage_error(self, wrong, capsys):
         with pytest.raises(SystemExit) as ended:
             options.parse(wrong)
@@ -169,6 +210,12 @@ class TestRounds:
     def test_what_takes_minutes_is_measured_only_when_it_is_named(self):
         assert "capacity" not in [each.name for each in rounds.plan([])]
         assert [each.name for each in rounds.plan(["capacity", "connect"])] == ["connect", "capacity"]
+
+    def test_endurance_takes_as_long_as_its_call_and_only_when_it_is_named(self):
+        assert "endurance" not in [each.name for each in rounds.plan([])]
+        (half_an_hour,), (short,) = rounds.plan(["endurance"]), rounds.plan(["endurance"], 0.1)
+        assert half_an_hour.seconds > 1800
+        assert half_an_hour.seconds - short.seconds == pytest.approx(1800 - 6)
 
     def test_what_takes_long_is_measured_once_unless_it_is_alone(self):
         names = [[each.name for each in part] for part in rounds.parted(rounds.plan(["load", "connect"]))]
@@ -218,11 +265,18 @@ class TestRounds:
                 pass
 
 
-async def test_the_bench_measures_the_stages_of_a_call_to_smallrtc():
-    command = ["-m", "benchmark", "--only", "connect", "--servers", "smallrtc", "--rounds", "1", "--json"]
+async def test_a_client_with_a_fast_clock_sends_in_less_than_20_ms_each():
+    async with Server(SMALLRTC) as server, connected(server.url, material().payloads, drift=0.25) as client:
+        await until(lambda: len(client.record.sent) >= 10)
+        began = client.record.sent[0] - client.lateness[0]
+        assert client._due - began == pytest.approx(0.016 * len(client.record.sent), abs=1e-6)
+
+
+async def bench(*arguments: str) -> dict[str, float]:
+    """The figures of smallrtc, in the order of the rows."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *command,
+        *("-m", "benchmark", "--servers", "smallrtc", "--rounds", "1", "--json", *arguments),
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "scripts"), str(ROOT)])},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -236,6 +290,24 @@ async def test_the_bench_measures_the_stages_of_a_call_to_smallrtc():
     assert process.returncode == 0, told.decode()
     shown = json.loads(printed)
     assert shown["failures"] == []
-    answer, ice, dtls, channel, packet, sound = (each["median"]["smallrtc"] for each in shown["rows"])
+    return {each["name"]: each["median"]["smallrtc"] for each in shown["rows"]}
+
+
+async def test_the_bench_measures_the_stages_of_a_call_to_smallrtc():
+    answer, ice, dtls, channel, packet, sound = (await bench("--only", "connect")).values()
     assert 0 < answer < ice < dtls < min(channel, packet)
     assert packet <= sound
+
+
+async def test_the_bench_measures_what_grows_in_a_long_call():
+    found = await bench("--only", "endurance", "--call-minutes", "0.1")
+    for call in ("fast", "slow"):
+        first, last, change, worst, delivered = (
+            found[f"endurance.{call}.{name}"] for name in ("first", "last", "change", "worst", "delivered")
+        )
+        assert min(first, last) > 30  # 20 ms of framing, and what two encoders look ahead
+        assert change == pytest.approx(last - first, abs=0.001)
+        assert worst >= max(first, last)
+        assert delivered > 0
+    assert found["endurance.memory.last"] > 10
+    assert found["endurance.cpu"] > 0

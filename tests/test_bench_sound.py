@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from benchmark import chirps, delay, packets
+from benchmark.client import Client
 from benchmark.figures import median
 from benchmark.impairment import CLEAN, JITTERY, LOSSY, Impairment, Network
 from benchmark.timeline import Record, delivered, gaps, latencies, unwrapped
@@ -102,6 +103,16 @@ class TestTimeline:
         record.received = [(0.0, packets.build(96, index, index * 1920, 1, b"")) for index in range(45)]
         assert delivered(record) == pytest.approx(0.9)
 
+    def test_the_parts_of_a_call_have_the_latency_of_the_whole_also_when_the_sound_comes_round_again(self):
+        whole = perfect_echo(2.0)
+        record = Record(whole.sent[:75], whole.received[:75], begin=len(SOUND) // packets.FRAME)
+        first = record.cut()
+        record.sent += whole.sent[75:]
+        record.received += whole.received[75:]
+        found = [latencies(part, SOUND) for part in (first, record)]
+        assert [len(part) for part in found] == [37, 11]  # of 50: not the one that was cut, nor the last one's end
+        assert found[0] + found[1] == pytest.approx([20 + 2 * OPUS / 48] * 48, abs=0.1)
+
     def test_gaps_are_between_neighbours(self):
         assert gaps(Record(received=[(1.0, b""), (1.02, b""), (1.07, b"")])) == pytest.approx([20, 50])
 
@@ -124,6 +135,14 @@ class TestImpairment:
         lost = [index for index in range(350) if impairment.delay() is None]
         assert lost[0] <= 50
         assert 0.005 <= len(lost) / 350 <= 0.01
+
+    async def test_what_comes_back_is_lost_as_often_but_never_late(self):
+        client = Client([b""], network=JITTERY)
+        there, back = ([each.delay() for _ in range(2000)] for each in (client._there, client._back))
+        assert set(back) == {0.0, None}
+        assert 1 <= back.count(None) <= 30
+        assert max(delay for delay in there if delay is not None) > 0.029
+        await client.close()
 
     def test_jitter_is_even_between_none_and_all(self):
         impairment = Impairment(Network(jitter=0.03), 1)

@@ -4,7 +4,7 @@ chirps, packets, timeline   what is sent, how it is packed, and how late it came
 figures, rows, table, bars  numbers, what they mean and are held against, and how they are shown: pure
 impairment, client          the peer that measures
 contestants, server         what is measured, each in a process of its own
-stages, delay, load, channel, churn, startup    one kind of measurement each
+stages, delay, load, channel, churn, startup, endurance    one kind of measurement each
 results                     the medians, ratios and verdicts of all that was measured
 rounds, options             who is measured when; the command line
 """

@@ -47,7 +47,9 @@ async def _measure(found: results.Results, chosen: options.Options) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     material()
     gc.freeze()  # what was imported need not be looked through between two packets
-    await rounds.run(found, chosen.servers, rounds.plan(chosen.only), chosen.rounds, 60 * chosen.minutes, _say)
+    await rounds.run(
+        found, chosen.servers, rounds.plan(chosen.only, chosen.call_minutes), chosen.rounds, 60 * chosen.minutes, _say
+    )
 
 
 def _show(found: results.Results, chosen: options.Options) -> None:

@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from uuid import uuid4
 
@@ -89,13 +89,16 @@ class _Nothing(AudioStreamTrack):
 class Client:
     """One session: `connect` it, look at `stages` and `record`, `close` it."""
 
-    def __init__(self, payloads: Sequence[bytes], network: Network = CLEAN, seed: int = 0) -> None:
+    def __init__(self, payloads: Sequence[bytes], network: Network = CLEAN, seed: int = 0, drift: float = 0.0) -> None:
+        """`drift` is the share by which the clock that paces what is sent is too fast."""
         self.record = Record()
         self.stages = Stages()
         self.lateness: list[float] = []
         self.on_message: Callable[[Any], None] = lambda _: None
         self._payloads = payloads
-        self._there, self._back = Impairment(network, 2 * seed), Impairment(network, 2 * seed + 1)
+        self._there = Impairment(network, 2 * seed)
+        self._back = Impairment(replace(network, jitter=0.0), 2 * seed + 1)
+        self._pace = FRAME_SECONDS / (1 + drift)
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._changed = asyncio.Event()
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -195,7 +198,7 @@ class Client:
         self.record.sent.append(now)
         self._through(self._there, self._agent.send_now, self._dtls._tx_srtp.protect(packet))
         self._index += 1
-        self._due += FRAME_SECONDS
+        self._due += self._pace
         self._timers["send"] = asyncio.get_running_loop().call_at(self._due, self._send_next)
 
     def _arriving(self, data: bytes) -> None:

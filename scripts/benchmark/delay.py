@@ -1,4 +1,4 @@
-"""Echo latency: on a clean network, with 1 % loss, and with 0-30 ms of jitter and 0.5 % loss, in both directions."""
+"""Echo latency: on a clean network, with 1 % loss, and with 0-30 ms of jitter there and 0.5 % loss both ways."""
 
 import asyncio
 

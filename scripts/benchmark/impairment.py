@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What happens to each RTP packet of either direction; STUN, DTLS, SCTP and RTCP pass untouched."""
+    """What happens to each RTP packet; STUN, DTLS, SCTP and RTCP pass untouched."""
 
     loss: float = 0.0
-    "Probability that a packet is lost."
+    "Probability that a packet is lost, in either direction."
 
     jitter: float = 0.0
-    "Seconds: each packet is delayed by 0 to this, evenly, and may overtake another."
+    """Seconds: each packet to the server is delayed by 0 to this, evenly, and may overtake another. None of those that
+    come back is: that adds its mean to every server's latency alike, and no server can help it.
+    """
 
 
 CLEAN = Network()

@@ -21,7 +21,9 @@ _WINDOW = 3.0  # seconds
 _STEP_WITHIN = 30.0  # seconds, for all to connect and the window
 _CARRIED, _KEEPS_UP = 0.99, 0.9  # of what was sent
 _LONGEST_GAP = 40.0  # ms
-_FIRST, _GROWTH, _MOST = 6, 1.15, 160
+_CROWDS = (*range(6, 20, 2), *range(20, 161, 5))
+"Numbers of sessions that are tried, one after the other."
+
 _OUR_LATENESS = 10.0
 "ms, p99: when the client itself sends later than this, the figure says nothing about the server."
 
@@ -122,12 +124,13 @@ def costs(windows: list[Window]) -> Figures:
 
 async def capacity(server: Server) -> Figures:
     """The most sessions with which no packet is late or missing, more or less; a second failure ends the search."""
-    carried, sessions, failures = 0, _FIRST, 0
+    carried, failures = 0, 0
     async with Crowd(server) as crowd:
-        while sessions <= _MOST and failures < 2:
+        for sessions in _CROWDS:
             window = await crowd.window(sessions)
             if window.lateness > _OUR_LATENESS:
                 break
             carried, failures = (sessions, 0) if window.is_carried else (carried, failures + 1)
-            sessions = max(sessions + 1, round(sessions * _GROWTH))
+            if failures == 2:
+                break
     return {"capacity.sessions": carried}

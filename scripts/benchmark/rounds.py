@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import aiohttp
 from aiortc import InvalidStateError
 
-from benchmark import channel, churn, delay, load, stages, startup
+from benchmark import channel, churn, delay, endurance, load, stages, startup
 from benchmark.client import NotConnected
 from benchmark.contestants import Contestant
 from benchmark.results import Results
@@ -47,12 +48,26 @@ MEASUREMENTS = (
     Measurement(
         "capacity", load.capacity, 400, "sessions on one process; minutes, so only when named", once=True, usual=False
     ),
+    Measurement(
+        "endurance",
+        endurance.measure,
+        120,
+        "latency and memory of half an hour, only when named",
+        once=True,
+        usual=False,
+    ),
 )
 
 
-def plan(only: Sequence[str]) -> list[Measurement]:
-    """Those that are named, or the usual ones."""
-    return [each for each in MEASUREMENTS if (each.name in only if only else each.usual)]
+def plan(only: Sequence[str], call_minutes: float = endurance.CALL_MINUTES) -> list[Measurement]:
+    """Those that are named, or the usual ones; endurance takes two calls of `call_minutes`."""
+    chosen = [each for each in MEASUREMENTS if (each.name in only if only else each.usual)]
+    return [_lasting(each, call_minutes) if each.name == "endurance" else each for each in chosen]
+
+
+def _lasting(measurement: Measurement, minutes: float) -> Measurement:
+    measure = partial(endurance.measure, minutes=minutes)
+    return replace(measurement, measure=measure, seconds=measurement.seconds + 60 * minutes)
 
 
 def parted(chosen: Sequence[Measurement]) -> tuple[list[Measurement], list[Measurement]]:

@@ -78,13 +78,17 @@ class Server:
             await asyncio.sleep(_LOOKS_EVERY)
 
     def usage(self) -> Usage:
-        """As of now; fails with `OSError` when the process is gone."""
+        """As of now; fails with `OSError` when the process is gone.
+
+        Memory is that of `statm`, which newer kernels count to the page; `stat` tells it in steps of 32 pages a core.
+        """
         proc = Path(f"/proc/{self._process.pid}")
         fields = (proc / "stat").read_text().rpartition(")")[2].split()
+        resident = int((proc / "statm").read_text().split()[1])
         held = [_target(entry) for entry in (proc / "fd").iterdir()]
         cpu = (int(fields[11]) + int(fields[12])) / _TICK  # utime and stime, the 14th and 15th
         sockets = sum(target.startswith("socket:") for target in held)
-        return Usage(cpu, int(fields[21]) * _PAGE, int(fields[17]), sockets)
+        return Usage(cpu, resident * _PAGE, int(fields[17]), sockets)
 
     def _last_words(self) -> str:
         self._output.seek(0)

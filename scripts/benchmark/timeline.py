@@ -28,10 +28,18 @@ class Record:
     sent: list[float] = field(default_factory=list)
     received: list[tuple[float, bytes]] = field(default_factory=list)
 
+    begin: int = 0
+    "Packets that were sent before those in `sent`; the sound goes on over them, and round again at its end."
+
     def clear(self) -> None:
         """Begin anew; the next packet that is sent continues the sound."""
-        self.sent.clear()
-        self.received.clear()
+        self.cut()
+
+    def cut(self) -> "Record":
+        """What there is so far, of which this keeps nothing."""
+        before = Record(self.sent, self.received, self.begin)
+        self.begin, self.sent, self.received = self.begin + len(self.sent), [], []
+        return before
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +63,19 @@ def unwrapped(packets: Sequence[Packet]) -> list[int]:
 def latencies(record: Record, sound: Sound, skip: float = 0.0) -> list[float]:
     """Milliseconds of each chirp that came back whole; those of the first `skip` seconds are left out."""
     heard = _hear(record)
-    found = [_latency(begin, record.sent, sound, heard) for begin in _begins(len(record.sent), len(sound), skip)]
+    chirps = [(_captured(begin, record), sound[begin % len(sound) :][:LENGTH]) for begin in _begins(record, skip)]
+    found = [_latency(captured, chirp, heard) for captured, chirp in chirps]
     return [1000 * each for each in found if each is not None]
 
 
-def _begins(packets: int, samples: int, skip: float) -> range:
-    first = -(-round(skip * RATE) // LENGTH) * LENGTH
-    return range(first, min(packets * FRAME, samples) - LENGTH + 1, LENGTH)
+def _begins(record: Record, skip: float) -> range:
+    """The sample at which each chirp begins, counted from the first that was ever sent."""
+    first = record.begin * FRAME + round(skip * RATE)
+    return range(-(-first // LENGTH) * LENGTH, (record.begin + len(record.sent)) * FRAME - LENGTH + 1, LENGTH)
+
+
+def _captured(sample: int, record: Record) -> float:
+    return record.sent[sample // FRAME - record.begin] - FRAME_SECONDS + sample % FRAME / RATE
 
 
 def _hear(record: Record) -> _Heard:
@@ -73,15 +87,14 @@ def _hear(record: Record) -> _Heard:
     return _Heard(arrivals, [int(start) for start in starts], np.concatenate([np.zeros(0, np.float32), *pieces]))
 
 
-def _latency(begin: int, sent: Sequence[float], sound: Sound, heard: _Heard) -> float | None:
-    captured = sent[begin // FRAME] - FRAME_SECONDS + begin % FRAME / RATE
+def _latency(captured: float, chirp: Sound, heard: _Heard) -> float | None:
     arrivals = np.maximum.accumulate(heard.arrivals) if heard.arrivals else np.zeros(0)
     first = int(np.searchsorted(arrivals, captured))
     last = int(np.searchsorted(arrivals, captured + _LONGEST))
     if first >= last:
         return None
     offset, end = heard.starts[first], heard.starts[last] if last < len(heard.starts) else len(heard.sound)
-    at = locate(sound[begin : begin + LENGTH], heard.sound[offset:end])
+    at = locate(chirp, heard.sound[offset:end])
     return None if at is None else _played(offset + at, heard) - captured
 
 
