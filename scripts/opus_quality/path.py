@@ -1,23 +1,17 @@
-"""One encoder, random loss, one decoder: what a listener with an ideal jitter buffer hears."""
+"""One sender, random loss, and the receiver of a call: what a listener hears."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from opus_quality.speech import RATE
-from smallrtc_cli.audio.libopus import load
-from smallrtc_cli.audio.opus import OpusDecoder, OpusEncoder
-from smallrtc_cli.config import Opus
+from opus_quality.sender import RATE, Sender, Setting, decoder
+from smallrtc_cli.audio.playout import Playout, Sound
 
-
-@dataclass(frozen=True)
-class Setting:
-    """What is compared."""
-
-    name: str
-    opus: Opus
-    channels: int = 1
+Arrived = NDArray[np.bool_]
+"Of each packet, whether it does."
 
 
 @dataclass(frozen=True)
@@ -30,38 +24,45 @@ class Heard:
 
 def send(said: NDArray[np.int16], setting: Setting, lost: float, seed: int) -> Heard:
     """What arrives of `said` when a part `lost` of the packets does not, each by chance."""
-    encoder, decoder = coders(setting)
-    packets = [encoder.encode(each) for each in pieces(said, setting, encoder.packet)]
-    arrived = np.random.RandomState(seed).random_sample(len(packets)) >= lost
-    sound = [_heard(decoder, packets, arrived, index, encoder.packet) for index in range(len(packets))]
-    bits = 8 * sum(map(len, packets)) / (len(packets) * encoder.packet / RATE)
-    return Heard(np.concatenate(sound)[encoder.lookahead :, 0][: len(said)], bits)
+    sender = Sender(said, setting)
+    chance = np.random.RandomState(seed)
+    arrived = chance.random_sample(sender.packets) >= lost
+    packets = _reported(sender, arrived, chance)
+    bits = 8 * sum(map(len, packets)) * RATE / (len(packets) * sender.packet)
+    return Heard(_played(packets, arrived, setting, sender.packet)[sender.late :][: len(said)], bits)
 
 
-def coders(setting: Setting) -> tuple[OpusEncoder, OpusDecoder]:
-    """As a call would have them."""
-    library = load()
-    assert library is not None, "there is no libopus"
-    encoder = OpusEncoder(library, RATE, setting.channels, setting.opus)
-    return encoder, OpusDecoder(library, RATE, setting.channels)
+def _reported(sender: Sender, arrived: Arrived, chance: np.random.RandomState) -> list[bytes]:
+    """The packets, sent in the knowledge of what the far side reports."""
+    packets: list[bytes] = []
+    sending = iter(sender)
+    for report in _reports(sender, chance):
+        since = len(packets)
+        packets += islice(sending, report - since)
+        if len(packets) > since:
+            sender.reported(1 - float(np.mean(arrived[since : len(packets)])))
+    return packets
 
 
-def pieces(said: NDArray[np.int16], setting: Setting, packet: int) -> list[NDArray[np.int16]]:
-    """Packets of sound; one more than there is sound for, so that the codec's delay can be cut off."""
-    count = len(said) // packet + 2
-    padded = np.zeros((count * packet, setting.channels), np.int16)
-    padded[: len(said)] = said
-    return np.split(padded, count)
+def _reports(sender: Sender, chance: np.random.RandomState) -> Iterator[int]:
+    """Before which packets a report comes: every 0.5 to 1.5 seconds (RFC 3550 section 6.2, as aiortc has it)."""
+    packet = 0
+    while packet < sender.packets:
+        packet += round(chance.uniform(0.5, 1.5) * RATE / sender.packet)
+        yield min(packet, sender.packets)
 
 
-def _heard(
-    decoder: OpusDecoder, packets: list[bytes], arrived: NDArray[np.bool_], index: int, packet: int
-) -> NDArray[np.int16]:
-    if arrived[index]:
-        return decoder.decode(packets[index])
-    following = index + 1
-    if following < len(packets) and arrived[following]:
-        recovered = decoder.recover(packets[following], packet)
-        if recovered is not None:
-            return recovered
-    return decoder.conceal(packet)
+def _played(packets: list[bytes], arrived: Arrived, setting: Setting, packet: int) -> NDArray[np.int16]:
+    """By the jitter buffer, in virtual time: packets leave in even steps, and take no time."""
+    playout = Playout(decoder(setting))
+    sounds: list[Sound] = []
+    for index in np.flatnonzero(arrived):
+        now = float(index * packet / RATE)
+        if playout.deadline is not None and playout.deadline <= now:
+            sounds += playout.tick(playout.deadline)
+        sounds += playout.receive(int(index), int(index) * packet, packets[index], now)
+    sounds += playout.restart(len(packets) * packet / RATE)
+    heard = np.zeros(len(packets) * packet, np.int16)
+    for sound in sounds:
+        heard[sound.timestamp : sound.end] = sound.samples[:, 0]
+    return heard

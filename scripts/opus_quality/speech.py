@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from opus_quality.sender import RATE
 from smallrtc_cli.audio.files import read
-
-RATE = 48_000
 
 _SENTENCES = {
     "en-us+m3": "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background.",
