@@ -1,7 +1,6 @@
 """What a bot says, on its way out: a bounded queue that leaves by a steady clock."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from smallrtc_cli.audio.live import LiveSound
 from smallrtc_cli.audio.pcm import BYTES_PER_SAMPLE, FrameClock, PlayoutQueue, to_av_frame
 from smallrtc_cli.audio.piece import TICKS, Piece
 from smallrtc_cli.config import OutboundAudio
+from smallrtc_cli.rtc.bell import Bell
 
 _UNTIL_SENT = 2
 "Frames that are taken until one is on its way: the next is asked for when it was sent, and the encoder keeps 6.5 ms."
@@ -50,8 +50,7 @@ class BotAudioTrack(MediaStreamTrack):
         self._clock = FrameClock(self._settings)
         self._frames = self._end = 0
         "Number of the next frame by the clock, and the position behind the last one, in `TICKS`."
-        self._taken = asyncio.Event()
-        self._written = asyncio.Event()
+        self._taken, self._written = Bell(), Bell()
         self._writing = asyncio.Lock()
         self._speaking = False
         self._draining = 0
@@ -90,10 +89,12 @@ class BotAudioTrack(MediaStreamTrack):
             await self._as_if_played(audio)
             return
         if self._live is not None:
+            is_ahead = self._live.is_complete
             self._retune(rate)
             self._live.put(audio)
-            self._written.set()
-            await asyncio.sleep(0)  # a writer that writes without end shares the loop
+            self._written.ring()
+            if is_ahead:  # a writer that writes without end shares the loop
+                await asyncio.sleep(0)
             return
         generation = self._generation
         async with self._writing:
@@ -114,18 +115,18 @@ class BotAudioTrack(MediaStreamTrack):
             return
         self._retune(rate)
         rest = self._queue.put(audio)
-        self._written.set()
+        self._written.ring()
         while rest or not self._queue.has_room:
             await self._room()
             if generation != self._generation or self.readyState != "live":
                 return
             rest = self._queue.put(rest)
-            self._written.set()
+            self._written.ring()
 
     async def drain(self) -> None:
         """Wait until all that was written has been played out."""
         self._draining += 1
-        self._written.set()
+        self._written.ring()
         try:
             while self._queue.seconds and self.readyState == "live":
                 await self._room()
@@ -138,14 +139,14 @@ class BotAudioTrack(MediaStreamTrack):
         """Drop what was written and not played, but for a short fade-out; waiting writers return."""
         self._generation += 1
         self._queue.clear()
-        self._written.set()
-        self._tell_taken()
+        self._written.ring()
+        self._taken.ring()
 
     def stop(self) -> None:
         """End the track: waiting writers return."""
         super().stop()
-        self._written.set()
-        self._tell_taken()
+        self._written.ring()
+        self._taken.ring()
 
     async def recv(self) -> av.AudioFrame:
         """The next 20 ms as libav's frame: see `next_piece`."""
@@ -166,7 +167,7 @@ class BotAudioTrack(MediaStreamTrack):
         finally:
             self._listeners -= 1
         self._last_taken = loop.time()
-        self._tell_taken()
+        self._taken.ring()
         if self.tap is not None:
             self.tap(audio, position * self.rate // TICKS, self._last_taken)
         return Piece(np.frombuffer(audio, "<i2").reshape(-1, self._channels), self.rate, position)
@@ -193,10 +194,7 @@ class BotAudioTrack(MediaStreamTrack):
         sound.pace(seconds)
         await self._catch_up(sound)
         while (frame := sound.take(loop.time())) is None:
-            self._written.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(sound.due(loop.time())):
-                    await self._written.wait()
+            await self._written.wait(sound.due(loop.time()))
             await self._catch_up(sound)
             if self.readyState != "live":
                 raise MediaStreamError
@@ -208,22 +206,17 @@ class BotAudioTrack(MediaStreamTrack):
         now = asyncio.get_running_loop().time()
         if now - sound.due(now) < _STOOD_STILL:
             return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.grace):
-                while not sound.is_complete and self.readyState == "live":
-                    self._written.clear()
-                    await self._written.wait()
+        until = now + self._settings.grace
+        while not sound.is_complete and self.readyState == "live":
+            if not await self._written.wait(until):
+                return
 
     async def _wait_for_more(self, seconds: float) -> None:
         """Give a bot that speaks as it hears, or whose next piece is late, a moment: late sound beats silence."""
-        generation = self._generation
-        if not self._may_get_more(seconds, generation):
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.grace):
-                while self._may_get_more(seconds, generation):
-                    self._written.clear()
-                    await self._written.wait()
+        generation, until = self._generation, asyncio.get_running_loop().time() + self._settings.grace
+        while self._may_get_more(seconds, generation):
+            if not await self._written.wait(until):
+                return
 
     def _may_get_more(self, seconds: float, generation: int) -> bool:
         short = self._queue.seconds < seconds
@@ -234,16 +227,8 @@ class BotAudioTrack(MediaStreamTrack):
         """Wait until a frame was taken, or let time take it where nobody listens; a stall of the loop takes none."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        try:
-            async with asyncio.timeout(self._settings.high_water):
-                await self._taken.wait()
-        except TimeoutError:
-            if self._listeners:
-                return
-            before = max(began, self._last_taken or began)
-            self._last_taken = loop.time()
-            self._queue.skip(self._last_taken - before)
-
-    def _tell_taken(self) -> None:
-        taken, self._taken = self._taken, asyncio.Event()
-        taken.set()
+        if await self._taken.wait(began + self._settings.high_water) or self._listeners:
+            return
+        before = max(began, self._last_taken or began)
+        self._last_taken = loop.time()
+        self._queue.skip(self._last_taken - before)

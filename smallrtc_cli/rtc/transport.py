@@ -142,6 +142,8 @@ class AudioOutput:
         self._transport, self._track = transport, track
         self._rate, self._channels = rate, channels
         self._converter = Converter(track.rate, track.channels)
+        self._format: tuple[int, int] | None = None
+        "Rate and channels of what was written last."
         self._highest = 0
         "Hz of what was written so far."
 
@@ -155,12 +157,17 @@ class AudioOutput:
         await self._transport.start()
         if not isinstance(frame, AudioRawFrame):
             frame = AudioRawFrame(frame, self._rate, self._channels)
-        check_format(frame.sample_rate, frame.num_channels)
-        rate = native_rate(frame.sample_rate)
-        if rate > self._highest:
-            self._highest, self._converter = rate, Converter(rate, self._track.channels)
+        if (frame.sample_rate, frame.num_channels) != self._format:
+            self._follow(frame.sample_rate, frame.num_channels)
         audio = self._converter.convert(frame.audio, frame.sample_rate, frame.num_channels)
         await self._track.write(audio, self._converter.rate)
+
+    def _follow(self, rate: int, channels: int) -> None:
+        check_format(rate, channels)
+        self._format = (rate, channels)
+        native = native_rate(rate)
+        if native > self._highest:
+            self._highest, self._converter = native, Converter(native, self._track.channels)
 
     def clear(self) -> None:
         """Be silent now: drop what was written and not heard, with a fade of 5 ms. A pending `write` returns."""
