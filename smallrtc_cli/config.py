@@ -150,7 +150,7 @@ class Opus:
     application: Literal["auto"] | Coding = "auto"
     "`auto`: `lowdelay`, which has no error correction, and `protected` from when that is needed until 30 s after."
 
-    bitrate: int = 64_000
+    bitrate: int = 80_000
     "Bits a second of one channel: 0.05 to 0.4 MOS better than 48,000, which is 0.2 to 0.5 better than 32,000."
 
     complexity: int = 5

@@ -305,7 +305,7 @@ async def test_the_bench_measures_what_grows_in_a_long_call():
         first, last, change, worst, delivered = (
             found[f"endurance.{call}.{name}"] for name in ("first", "last", "change", "worst", "delivered")
         )
-        assert min(first, last) > 30  # 20 ms of framing, and what two encoders look ahead
+        assert min(first, last) > 28.9  # 20 ms of framing, and what two encoders look ahead: 6.5 and 2.5
         assert change == pytest.approx(last - first, abs=0.001)
         assert worst >= max(first, last)
         assert delivered > 0

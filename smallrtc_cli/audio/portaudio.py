@@ -91,12 +91,16 @@ class Stream:
 
 
 _OPEN: set[Stream] = set()
+_CALLS: set[Future[Any]] = set()
+"Those on threads that have not come back."
 
 
 def in_thread(call: Callable[[], T]) -> Future[T]:
     """Make a call that may never return, on a thread of its own that nothing has to wait for."""
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()
+    _CALLS.add(future)
+    future.add_done_callback(_CALLS.discard)
 
     def run() -> None:
         try:
@@ -108,6 +112,11 @@ def in_thread(call: Callable[[], T]) -> Future[T]:
 
     threading.Thread(target=run, name="portaudio", daemon=True).start()
     return future
+
+
+def is_busy() -> bool:
+    """Whether a call has not come back. Python's end would unload the library below it, which is a crash."""
+    return bool(_CALLS)
 
 
 def abandon() -> None:

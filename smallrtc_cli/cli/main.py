@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
 
 import typer
 import typer.main
@@ -24,14 +24,25 @@ _MISTYPED = cast("type[Exception]", typer.BadParameter.__base__)  # click's Usag
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code; what goes wrong is shown here, once."""
+    """Run the command line and return the exit code; without arguments those of this process, which may end here."""
+    if arguments is not None:
+        return _run(list(arguments))
+    code = _run(sys.argv[1:])
+    sound = sys.modules.get("smallrtc_cli.audio.portaudio")
+    if sound is not None and sound.is_busy():
+        _end(code)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    """What goes wrong is shown here, once."""
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode gets `?`, not a traceback
     try:
         with garbage.put_off():
-            code = _invoke(list(sys.argv[1:] if arguments is None else arguments))
+            code = _invoke(arguments)
         with console.writing(sys.stdout, "stdout"):
             sys.stdout.flush()
     except SmallRTCError as error:
@@ -45,6 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 -- ours, whatever it is: shown whole
         return _bug(error)
     return code
+
+
+def _end(code: int) -> NoReturn:
+    """Without Python's own end, which some threads do not survive."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _open_closed_streams() -> None:

@@ -1,4 +1,6 @@
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -109,6 +111,18 @@ def test_a_call_on_its_own_thread_gives_its_result_or_its_error():
     assert portaudio.in_thread(lambda: 42).result(20) == 42
     with pytest.raises(ZeroDivisionError):
         portaudio.in_thread(lambda: 1 // 0).result(20)
+
+
+def test_a_call_that_has_not_come_back_is_known():
+    come_back = threading.Event()
+    assert not portaudio.is_busy()
+    future = portaudio.in_thread(lambda: come_back.wait(20))
+    assert portaudio.is_busy()
+    come_back.set()
+    assert future.result(20)
+    deadline = time.monotonic() + 20
+    while portaudio.is_busy():  # it is told a moment after the result
+        assert time.monotonic() < deadline
 
 
 def test_abandoning_portaudio_leaves_its_clean_up_out(module, monkeypatch):
