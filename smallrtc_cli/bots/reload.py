@@ -135,9 +135,17 @@ class Reloader:
 
     async def _watch(self, changed: set[str], edited: asyncio.Event) -> None:
         watching = watchfiles.awatch(*self._options.dirs, watch_filter=self._matters, ignore_permission_denied=True)
-        asyncio.get_running_loop().call_soon(setattr, self, "watching", True)  # behind the first step of the next line
+        asyncio.get_running_loop().call_soon(self._begun, changed, edited)  # behind the first step of the next line
         async for changes in watching:
             changed.update(path for _, path in changes)
+            edited.set()
+
+    def _begun(self, changed: set[str], edited: asyncio.Event) -> None:
+        """From here on edits are told; of the time since the bot was loaded, its own file tells."""
+        self.watching = True
+        path, text = Path(self.bot.spec.target).resolve(), self.bot.spec.text
+        if text is not None and matters(path, self._options) and _read(path) != text:
+            changed.add(str(path))
             edited.set()
 
     def _matters(self, change: watchfiles.Change, path: str) -> bool:  # noqa: ARG002 - watchfiles' signature
@@ -174,3 +182,11 @@ class Reloader:
     def _shown(self, path: str) -> str:
         inner = _inner(PurePath(path), self._options.dirs)
         return path if inner is None else inner.as_posix()
+
+
+def _read(path: Path) -> bytes | None:
+    """None for a file that is gone, or just being replaced: to load it says why."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

@@ -19,7 +19,7 @@ def put_off() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.set_threshold(*_USUAL)
+        _as_usual()
 
 
 def spare_imports() -> None:
@@ -29,4 +29,10 @@ def spare_imports() -> None:
     """
     if not gc.get_freeze_count():
         gc.freeze()
-    gc.set_threshold(*_USUAL)
+    _as_usual()
+
+
+def _as_usual() -> None:
+    """Unless a bot that was loaded meanwhile has set thresholds of its own."""
+    if gc.get_threshold()[0] == _WHILE_STARTING:
+        gc.set_threshold(*_USUAL)

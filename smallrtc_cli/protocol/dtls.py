@@ -8,8 +8,13 @@ _APPLICATION_DATA: Final = 23
 _HEADER: Final = 13
 
 
-def is_application_data(datagram: bytes) -> bool:
-    """Whether it is one record of application data and nothing beside."""
-    if len(datagram) <= _HEADER or datagram[0] != _APPLICATION_DATA:
-        return False
-    return len(datagram) == _HEADER + int.from_bytes(datagram[_HEADER - 2 : _HEADER], "big")
+def application_records(datagram: bytes) -> int:
+    """How many records of application data it consists of (section 4.1.1 allows several); 0 with anything beside."""
+    records = begin = 0
+    while begin < len(datagram):
+        body = begin + _HEADER
+        if len(datagram) <= body or datagram[begin] != _APPLICATION_DATA:
+            return 0
+        begin = body + int.from_bytes(datagram[body - 2 : body], "big")
+        records += 1
+    return records if begin == len(datagram) else 0

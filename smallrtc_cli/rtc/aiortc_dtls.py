@@ -14,7 +14,7 @@ from typing import Any, cast
 from aiortc.rtcdtlstransport import RTCDtlsTransport, State
 from OpenSSL import SSL
 
-from smallrtc_cli.protocol.dtls import is_application_data
+from smallrtc_cli.protocol.dtls import application_records
 
 
 def at_once(work: Coroutine[Any, Any, None]) -> None:
@@ -31,16 +31,21 @@ def at_once(work: Coroutine[Any, Any, None]) -> None:
 
 
 def take(dtls: RTCDtlsTransport, datagram: bytes) -> bool:
-    """Whether a datagram was application data; SCTP has it then. What is forged, damaged or repeated is passed over."""
-    if not is_application_data(datagram) or dtls._state is not State.CONNECTED or dtls._data_receiver is None:
+    """Whether a datagram was application data; SCTP has it then. What is forged, damaged or repeated is passed over.
+
+    Each record is read: OpenSSL keeps what is not, and all that follows would come one datagram late.
+    """
+    records = application_records(datagram)
+    if not records or dtls._state is not State.CONNECTED or dtls._data_receiver is None:
         return False
-    inner, connection = cast(Any, dtls), cast(SSL.Connection, dtls._ssl)
+    inner, connection, receiver = cast(Any, dtls), cast(SSL.Connection, dtls._ssl), dtls._data_receiver
     inner._RTCDtlsTransport__rx_bytes += len(datagram)
     inner._RTCDtlsTransport__rx_packets += 1
     connection.bio_write(datagram)
-    try:
-        data = connection.recv(len(datagram))
-    except SSL.Error:
-        return True
-    at_once(inner._data_receiver._handle_data(data))
+    for _ in range(records):
+        try:
+            data = connection.recv(len(datagram))
+        except SSL.Error:
+            break
+        at_once(receiver._handle_data(data))
     return True

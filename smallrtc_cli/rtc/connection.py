@@ -406,7 +406,7 @@ class SmallWebRTCConnection:
 
     async def wait_writable(self) -> None:
         """Return when messages can be sent without piling up or being dropped, or when all is over."""
-        if self._peer is None or not self._peer.is_idle:
+        if not self._session.channel_open or self._peer is None or not self._peer.is_idle:
             await asyncio.sleep(0)  # a bot that sends without end shares the loop
         await self.wait_for(lambda: not self._session.is_full)
         while self._session.state is not State.CLOSED and self._peer is not None:

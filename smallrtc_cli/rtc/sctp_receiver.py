@@ -25,6 +25,7 @@ from aiortc.rtcsctptransport import (
 from aiortc.utils import uint32_gt, uint32_gte
 
 from smallrtc_cli.protocol.acknowledging import DELAY, Acknowledging
+from smallrtc_cli.protocol.packet_sizes import Layers
 from smallrtc_cli.rtc.aiortc_dtls import at_once
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,14 @@ PAD: Final = 0x84
 "The type of a chunk that is skipped (RFC 4820)."
 
 _ANY_ROOM: Final = 1 << 16
+
+_MOST_TOLD: Final = Layers(family=6, relay="udp").cautious_chunk // 4
+"""Gaps and copies in an acknowledgement, so that its packet passes everywhere (RFC 9260 section 3.3.4); aiortc cuts off
+what is longer than 1500 bytes, and nothing of it arrives.
+"""
+
+_FARTHEST: Final = 0xFFFF
+"A gap is told in 16 bits."
 
 
 class Reassembly(InboundStream):
@@ -92,14 +101,16 @@ def _goes_on(run: list[DataChunk], tsn: int) -> bool:
 
 
 def _gaps(numbers: Iterable[int], after: int) -> list[tuple[int, int]]:
-    """The runs of what has come behind a hole, counted from the last chunk before it."""
+    """The runs of what has come behind a hole, counted from the last chunk before it: the first that can be told."""
     gaps: list[tuple[int, int]] = []
     for place in sorted((number - after) % SCTP_TSN_MODULO for number in numbers):
+        if place > _FARTHEST:
+            break
         if gaps and gaps[-1][1] == place - 1:
             gaps[-1] = (gaps[-1][0], place)
         else:
             gaps.append((place, place))
-    return gaps
+    return gaps[:_MOST_TOLD]
 
 
 def unless_closed(sctp: RTCSctpTransport, send: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -137,7 +148,18 @@ class SctpReceiver(RTCSctpTransport):
         except Exception:
             logger.exception("a packet of the data channel could not be handled")
 
+    async def _receive(self, stream_id: int, pp_id: int, data: bytes) -> None:
+        """As aiortc's; a message that is malformed, or whose reader fails, costs none of those that came with it."""
+        try:
+            await super()._receive(stream_id, pp_id, data)
+        except ConnectionError:
+            raise
+        except Exception:
+            logger.exception("a message of the data channel could not be handled")
+
     async def _receive_data_chunk(self, chunk: DataChunk) -> None:
+        if self._last_received_tsn is None:  # nobody has said where numbers begin (RFC 9260 section 5.1)
+            return
         self._sack_needed = True
         self._urgent = self._urgent or bool(chunk.flags & IMMEDIATELY or self._sack_misordered)
         if self._mark_received(chunk.tsn):
@@ -198,7 +220,8 @@ class SctpReceiver(RTCSctpTransport):
             return None
         sack = SackChunk()
         sack.cumulative_tsn, sack.advertised_rwnd = self._last_received_tsn, max(0, self._advertised_rwnd)
-        sack.gaps, sack.duplicates = _gaps(self._sack_misordered, sack.cumulative_tsn), [*self._sack_duplicates]
+        sack.gaps = _gaps(self._sack_misordered, sack.cumulative_tsn)
+        sack.duplicates = self._sack_duplicates[: _MOST_TOLD - len(sack.gaps)]
         if len(bytes(sack)) > room:
             return None
         self._sack_duplicates.clear()

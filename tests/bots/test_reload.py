@@ -122,6 +122,19 @@ async def edited(tmp_path):
     await asyncio.wait({running})
 
 
+@pytest.mark.parametrize(("line", "kind", "version"), [("VERSION = 2", Reloaded, 2), ("VERSION =", Broken, 1)])
+async def test_an_edit_between_loading_and_watching_is_seen(tmp_path, line, kind, version):
+    early = Edited(tmp_path)
+    early.edit("bot.py", "VERSION = 1", line)
+    running = asyncio.create_task(early.reloader.run())
+    event = await early.told(1)
+    running.cancel()
+    await asyncio.wait({running})
+    assert (type(event), event.changed) == (kind, ("bot.py",))
+    found = early.reloader().module.VERSION
+    assert found == version
+
+
 async def say(connection):
     transport = SmallWebRTCTransport(connection)
     mailbox = Mailbox(transport)

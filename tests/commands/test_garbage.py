@@ -44,6 +44,17 @@ def test_collections_are_usual_again_when_the_imports_are_spared():
     assert gc.get_threshold() == USUAL
 
 
+def test_thresholds_that_a_bot_sets_while_it_is_loaded_stay():
+    try:
+        with put_off():
+            gc.set_threshold(12_345, 5, 5)
+            spare_imports()
+            assert gc.get_threshold() == (12_345, 5, 5)
+        assert gc.get_threshold() == (12_345, 5, 5)
+    finally:
+        gc.set_threshold(*USUAL)
+
+
 def test_garbage_is_still_collected_while_collections_are_put_off():
     class Ring:
         gone = 0

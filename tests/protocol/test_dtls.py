@@ -1,20 +1,21 @@
 import pytest
 
-from smallrtc_cli.protocol.dtls import is_application_data
+from smallrtc_cli.protocol.dtls import application_records
 
 
 def record(kind: int, body: bytes, version: bytes = b"\xfe\xfd") -> bytes:
     return bytes([kind]) + version + bytes(8) + len(body).to_bytes(2, "big") + body
 
 
-def test_one_record_of_application_data_is_told_by_its_type_and_length():
-    assert is_application_data(record(23, b"x"))
-    assert is_application_data(record(23, bytes(1500)))
+def test_records_of_application_data_are_told_by_their_type_and_length():
+    assert application_records(record(23, b"x")) == 1
+    assert application_records(record(23, bytes(1500))) == 1
+    assert application_records(record(23, b"x") + record(23, b"yz") * 2) == 3
 
 
 @pytest.mark.parametrize("kind", [20, 21, 22, 24, 0x2F, 0x80])
 def test_changes_of_cipher_alerts_handshakes_and_what_is_no_dtls_are_none(kind):
-    assert not is_application_data(record(kind, b"x"))
+    assert not application_records(record(kind, b"x"))
 
 
 @pytest.mark.parametrize(
@@ -26,8 +27,9 @@ def test_changes_of_cipher_alerts_handshakes_and_what_is_no_dtls_are_none(kind):
         record(23, b"xyz") + b"\0",
         record(23, b""),
         record(23, b"x") + record(21, b"\1\0"),
-        record(23, b"x") * 2,
+        record(23, b"x") * 2 + b"\x17",
+        record(22, b"x") + record(23, b"x"),
     ],
 )
-def test_what_is_cut_off_empty_or_several_records_is_none(datagram):
-    assert not is_application_data(datagram)
+def test_what_is_cut_off_or_empty_or_has_anything_beside_is_none(datagram):
+    assert not application_records(datagram)

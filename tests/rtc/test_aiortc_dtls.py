@@ -10,7 +10,7 @@ from aiortc.rtcsctptransport import Chunk, HeartbeatChunk, serialize_packet
 from calls import until
 from peer_connections import call
 
-from smallrtc_cli.protocol.dtls import is_application_data
+from smallrtc_cli.protocol.dtls import application_records
 from smallrtc_cli.rtc import aiortc_internals as internals
 from smallrtc_cli.rtc.aiortc_dtls import at_once, take
 
@@ -132,7 +132,7 @@ async def test_aiortc_still_has_its_state_its_data_receiver_and_its_ssl_where_ap
         watched = Watched(other)
         await works(line, received)
         await until(lambda: watched.taken)
-        assert [*map(is_application_data, watched.taken)] == [True] * len(watched.taken)
+        assert [*map(application_records, watched.taken)] == [1] * len(watched.taken)
         assert watched.left == []
 
 
@@ -172,6 +172,29 @@ async def test_a_packet_longer_than_an_ethernet_frame_comes_whole():
         other.sctp._handle_data = noted
         take(internals.dtls_transport(other), record(one, b"x" * 4000))
         assert seen == [b"x" * 4000]
+
+
+async def test_messages_whose_records_share_a_datagram_all_come_and_so_does_the_next_in_time(monkeypatch):
+    async with chat() as (one, other, line, received):
+        agent, sent = internals.ice_agent(other), []
+
+        async def keep(datagram):
+            sent.append(datagram)
+
+        def arrive(*texts):
+            with monkeypatch.context() as held:
+                held.setattr(internals.dtls_transport(one).transport, "_send", keep)
+                for text in texts:
+                    line.send(text)
+            agent.data_received(b"".join(sent), 1)
+            sent.clear()
+
+        packets, _ = figures(other)
+        arrive("a" * 300, "b", "c" * 500)
+        assert received == ["a" * 300, "b", "c" * 500]
+        arrive("next")
+        assert received[-1] == "next"
+        assert figures(other)[0] == packets + 2
 
 
 # What is no message

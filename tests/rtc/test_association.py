@@ -70,7 +70,7 @@ def test_aiortc_still_counts_in_chunks_in_these_methods_only_and_all_are_ours():
         (
             SctpReceiver,
             {"_abort", "_get_inbound_stream", "_mark_received", "_receive_data_chunk", "_receive_forward_tsn_chunk"}
-            | {"_handle_data", "_send_sack", "_set_extensions"},
+            | {"_handle_data", "_receive", "_send_sack", "_set_extensions"},
         ),
         (Sctp, {"_send_chunk"}),
         (Reassembly, {"add_chunk"}),

@@ -8,6 +8,7 @@ from calls import until
 from narrow_path import measured, narrow_path, pair
 
 from smallrtc_cli.config import Limits, Settings
+from smallrtc_cli.protocol.session import State
 from smallrtc_cli.rtc.aiortc_dtls import at_once
 from smallrtc_cli.rtc.connection import SmallWebRTCConnection
 from smallrtc_cli.rtc.sockets import BUFFER_SIZES, enlarge_buffers
@@ -92,6 +93,22 @@ async def test_whoever_sends_without_end_shares_the_loop_before_the_channel_is_o
         await measured(connection, other)
         assert await passes(connection, 50) >= 40
     assert await passes(connection, 50) >= 40
+
+
+async def test_whoever_sends_without_end_shares_the_loop_while_the_conversation_ends_over_an_idle_channel(monkeypatch):
+    async with pair() as (connection, other):
+        await measured(connection, other)
+        peer, released = connection.peer, asyncio.Event()
+
+        async def long_drain(*_: float) -> bool:
+            return await released.wait()
+
+        monkeypatch.setattr(peer, "drain", long_drain)
+        ending = asyncio.ensure_future(connection.close())
+        await until(lambda: connection.state is State.CLOSED and peer.is_idle)
+        assert await passes(connection, 50) >= 40
+        released.set()
+        await ending
 
 
 def sizes(of: socket.socket) -> list[int]:

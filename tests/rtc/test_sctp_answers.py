@@ -3,9 +3,20 @@
 import asyncio
 
 import pytest
-from aiortc.rtcsctptransport import DataChunk, SackChunk
-from sctp_pairs import AIORTCS, OURS, Side, Weather, arrived, pair, until
+from aiortc import RTCSctpCapabilities
+from aiortc.rtcsctptransport import (
+    SCTP_DATA_FIRST_FRAG,
+    SCTP_DATA_LAST_FRAG,
+    SCTP_TSN_MODULO,
+    DataChunk,
+    SackChunk,
+    serialize_packet,
+)
+from sctp_pairs import AIORTCS, OURS, End, Side, Weather, arrived, pair, until
 from virtual_time import run_virtually
+
+from smallrtc_cli.protocol.packet_sizes import floor4
+from smallrtc_cli.rtc.sctp_sender import CAUTIOUS_CHUNK
 
 
 def answering(side: Side, text: bytes | str, *, later: bool = False) -> None:
@@ -113,3 +124,78 @@ def test_a_late_timer_of_earlier_messages_repeats_nothing_too_early():
             await until(lambda: other.received == ["first", "lost"])
 
     run_virtually(exchange())
+
+
+def numbers(side: Side, *places: int) -> set[int]:
+    return {(side.sctp._last_received_tsn + place) % SCTP_TSN_MODULO for place in places}
+
+
+def test_an_acknowledgement_of_many_gaps_and_copies_fits_a_packet_that_passes_everywhere_and_tells_the_first():
+    async def exchange() -> None:
+        async with pair(Weather()) as (_, other):
+            other.sctp._sack_misordered = numbers(other, *range(3, 2000, 2))
+            other.sctp._sack_duplicates = [*numbers(other, *range(-500, 0))]
+            other.sctp._sack_needed = True
+            other.sctp._acknowledge()
+            ((sack,),) = other.end.packets
+            assert sack.gaps == [(place, place) for place in range(3, 3 + 2 * len(sack.gaps), 2)]
+            assert len(bytes(sack)) == len(bytes(DataChunk())) + floor4(CAUTIOUS_CHUNK)
+
+            other.sctp._sack_misordered = numbers(other, 3)
+            other.sctp._sack_duplicates = [*numbers(other, *range(-500, 0))]
+            other.sctp._sack_needed = True
+            other.sctp._acknowledge()
+            assert len(bytes(other.end.packets[1][0])) == len(bytes(sack))
+
+    run_virtually(exchange())
+
+
+def test_what_has_come_too_far_ahead_to_be_told_is_not_and_costs_nothing_else():
+    async def exchange() -> None:
+        async with pair(Weather()) as (_, other):
+            other.sctp._sack_misordered = numbers(other, 2, 65_535, 65_536, 70_000)
+            other.sctp._sack_needed = True
+            other.sctp._acknowledge()
+            ((sack,),) = other.end.packets
+            assert sack.gaps == [(2, 2), (65_535, 65_535)]
+
+    run_virtually(exchange())
+
+
+def test_a_message_whose_reader_fails_costs_none_of_those_that_waited_with_it_and_no_room(caplog):
+    async def exchange() -> None:
+        async with pair(Weather()) as (one, other):
+
+            def fails(text: str) -> None:
+                if text == "b":
+                    raise KeyError(text)
+
+            other.channel.on("message", fails)
+            room, hole = other.sctp._advertised_rwnd, one.sctp._local_tsn
+            one.end.weather.eats = lambda chunk: getattr(chunk, "tsn", None) == hole
+            for text in "abcd":
+                one.channel.send(text)
+            await until(lambda: len(other.sctp._sack_misordered) == 3)
+            one.end.weather.eats = lambda chunk: False
+            await arrived(one)
+            assert other.received == [*"abcd"]
+            assert other.sctp._advertised_rwnd == room
+
+    run_virtually(exchange())
+    assert [entry.exc_info[0] for entry in caplog.records if entry.exc_info] == [KeyError]
+
+
+def test_user_data_before_an_init_is_discarded_and_the_end_is_no_error(caplog):
+    async def exchange() -> None:
+        end = End("client", Weather())
+        end.other = End("server", Weather())
+        sctp = OURS(end)
+        await sctp.start(RTCSctpCapabilities(262_144), 5000)
+        early = DataChunk(flags=SCTP_DATA_FIRST_FRAG | SCTP_DATA_LAST_FRAG)
+        early.user_data = b"x"
+        await sctp._handle_data(serialize_packet(5000, 5000, sctp._local_verification_tag, early))
+        await sctp.stop()
+        assert not end.chunks(SackChunk)
+
+    run_virtually(exchange())
+    assert not caplog.records
