@@ -27,7 +27,7 @@ from smallrtc_cli.rtc.transport import SmallWebRTCTransport, TransportParams
 FULL_BAND = TransportParams(audio_in_enabled=True, audio_in_sample_rate=48_000, audio_out_enabled=True)
 
 BOT = """
-import asyncio, os, time
+import asyncio, gc, os, time
 from smallrtc_cli import SmallWebRTCTransport, TransportParams
 PARAMS = TransportParams(audio_in_enabled=True, audio_in_sample_rate=48000, audio_out_enabled=True)
 
@@ -39,6 +39,7 @@ async def bot(runner_args):
     async def on_app_message(transport, message, sender):
         match message.get("do"):
             case "say": await transport.send_message({"pid": os.getpid(), "args": list(runner_args.cli_args)})
+            case "count": await transport.send_message({"spared": gc.get_freeze_count()})
             case "raise": fail.set_result(None)
             case "exit": os._exit(3)
             case "block": time.sleep(message["seconds"])
@@ -165,6 +166,11 @@ async def test_a_bot_that_blocks_disturbs_its_own_call_only(bot_file):
             undisturbed, stuttering = await asyncio.gather(pauses(other, 3.0), pauses(blocking, 3.0))
             assert not undisturbed
             assert len(stuttering) >= 3
+
+
+async def test_no_collection_looks_at_what_was_loaded(bot_file):
+    async with isolated(bot_file) as (sessions, _), dialed(sessions) as (_, connection):
+        assert (await ask(connection, {"do": "count"}))["spared"] > 10_000
 
 
 async def test_a_bot_that_raises_tells_its_caller_and_the_terminal(bot_file):
