@@ -118,7 +118,8 @@ class Converter:
         """
         if (rate, channels) != self._format:
             check_format(rate, channels)
-            self._format, self._rest = (rate, channels), b""
+            self.reset()
+            self._format = (rate, channels)
         audio = self._rest + audio
         whole = len(audio) - len(audio) % (BYTES_PER_SAMPLE * channels)
         audio, self._rest = audio[:whole], audio[whole:]
@@ -129,14 +130,14 @@ class Converter:
     def convert_frame(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
         """Convert a libav frame of any format; the frames that come out are packed s16."""
         source = (frame.sample_rate, frame.format.name, frame.layout.name)
+        if source != self._source:
+            self._source, self._resampler = source, None
+            self._upsampler = self._new_upsampler(*source)
         if source == (self.rate, "s16", _LAYOUTS[self.channels]):
             return [frame]
         if source == (self.rate, "s16", _LAYOUTS[2]):
             return [_mixed(frame)]  # libswresample would do it in two threads of its own
         mono = len(frame.layout.channels) == 1
-        if source != self._source:
-            self._source, self._resampler = source, None
-            self._upsampler = self._new_upsampler(*source)
         if self._upsampler is not None:
             raised = _raised(frame, self._upsampler, self.rate)
             return [_doubled(raised) if mono and self.channels == 2 else raised]

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smallrtc_cli.audio.pcm import InputAudioRawFrame, OutputAudioRawFrame, level_dbfs
+from smallrtc_cli.audio.pcm import BYTES_PER_SAMPLE, InputAudioRawFrame, OutputAudioRawFrame, level_dbfs
 from smallrtc_cli.audio.recording import Recording
 from smallrtc_cli.rtc.transport import SmallWebRTCTransport, TransportParams
 
 RATE = 48_000
 FRAME = 0.02
-"Seconds in a packet: a sample is sent up to that long after it was captured."
+"Seconds that are written at once."
 
 PARAMS = TransportParams(
     audio_in_enabled=True,
@@ -65,6 +65,10 @@ class Tape:
             self.first_sound = self.first_sound or time
             self.last_sound = time
 
+    def add_left(self, audio: bytes, position: int, time: float) -> None:  # noqa: ARG002
+        """The same for what leaves at `time`: it was said just before that, as long as it lasts."""
+        self.add(audio, time - len(audio) / (2 * BYTES_PER_SAMPLE * RATE))
+
     def recording(self) -> Recording:
         """All of it."""
         samples = np.concatenate(self._pieces) if self._pieces else np.zeros((0, 2), np.int16)
@@ -97,7 +101,7 @@ class Call:
 async def call(transport: SmallWebRTCTransport, sound: NDArray[np.int16]) -> Call:
     """Play `sound`, shape `(n, 1 or 2)` at 48 kHz, to an echo; then try the messages. The transport has `PARAMS`."""
     sent, received = Tape(), Tape()
-    transport.output().listen(lambda audio, _, time: sent.add(audio, time - FRAME))
+    transport.output().listen(sent.add_left)
     listening = asyncio.create_task(_listen(transport, received))
     try:
         for piece in _pieces(sound):

@@ -16,7 +16,7 @@ from smallrtc_cli.config import OutboundAudio
 from smallrtc_cli.rtc.bell import Bell
 
 _UNTIL_SENT = 2
-"Frames that are taken until one is on its way: the next is asked for when it was sent, and the encoder keeps 6.5 ms."
+"Packets that are taken until one is on its way: the next is asked for when it was sent, and the encoder keeps 6.5 ms."
 
 _STOOD_STILL = 0.005
 "Seconds by which a timer is late when the loop was held up, or the machine is busy."
@@ -55,6 +55,8 @@ class BotAudioTrack(MediaStreamTrack):
         self._speaking = False
         self._draining = 0
         self._last_taken: float | None = None
+        self._packets = 0
+        "That were taken: of a longer one more than a frame is asked for, until its last piece."
         self._listeners = 0
         self._generation = 0
         self.tap: Tap | None = None
@@ -86,7 +88,7 @@ class BotAudioTrack(MediaStreamTrack):
         track's from this sound on.
         """
         if self.readyState != "live":
-            await self._as_if_played(audio)
+            await self._as_if_played(audio, rate or self._settings.rate)
             return
         if self._live is not None:
             is_ahead = self._live.is_complete
@@ -100,9 +102,9 @@ class BotAudioTrack(MediaStreamTrack):
         async with self._writing:
             await self._write(audio, generation, rate)
 
-    async def _as_if_played(self, audio: bytes) -> None:
+    async def _as_if_played(self, audio: bytes, rate: int) -> None:
         """A bot that does not look whether anybody is there goes on at the pace of speech, not at that of the CPU."""
-        seconds = len(audio) / (BYTES_PER_SAMPLE * self._channels * self._settings.rate)
+        seconds = len(audio) / (BYTES_PER_SAMPLE * self._channels * rate)
         await asyncio.sleep(min(seconds, _LONGEST_PRETENCE))
 
     def _retune(self, rate: int | None) -> None:
@@ -130,7 +132,8 @@ class BotAudioTrack(MediaStreamTrack):
         try:
             while self._queue.seconds and self.readyState == "live":
                 await self._room()
-            for _ in range(_UNTIL_SENT if self._listeners or self._last_taken else 0):
+            sent = self._packets + (_UNTIL_SENT if self._listeners or self._last_taken else 0)
+            while self._packets < sent and self.readyState == "live":
                 await self._room()
         finally:
             self._draining -= 1
@@ -160,13 +163,15 @@ class BotAudioTrack(MediaStreamTrack):
         """
         if self.readyState != "live":
             raise MediaStreamError
-        loop, seconds = asyncio.get_running_loop(), min(seconds, self._settings.frame)
+        loop, whole = asyncio.get_running_loop(), seconds <= self._settings.frame
+        seconds = min(seconds, self._settings.frame)
         self._listeners += 1
         try:
             audio, position = await (self._paced(seconds) if self._live is None else self._flow(self._live, seconds))
         finally:
             self._listeners -= 1
         self._last_taken = loop.time()
+        self._packets += whole
         self._taken.ring()
         if self.tap is not None:
             self.tap(audio, position * self.rate // TICKS, self._last_taken)
@@ -231,4 +236,5 @@ class BotAudioTrack(MediaStreamTrack):
             return
         before = max(began, self._last_taken or began)
         self._last_taken = loop.time()
+        self._packets += 1
         self._queue.skip(self._last_taken - before)

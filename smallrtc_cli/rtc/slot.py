@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import logging
 from typing import Any
+from weakref import ReferenceType, ref
 
 import av
 import numpy as np
@@ -38,6 +39,8 @@ class Slot:
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.source: MediaStreamTrack | None = None
+        self.given_by: ReferenceType[MediaStreamTrack] | None = None
+        "Whose the last frame was; what it holds may hold the conversation."
         self.owner = 0
         "Number of the newest `SlotTrack` that has begun to send."
         self.tap: FrameTap | None = None
@@ -96,7 +99,7 @@ class Slot:
     async def next_frame(self, number: int, seconds: float) -> Any:
         """The next frame of whatever plays, for the track that has the slot; a `Piece` of a track of our own.
 
-        That lasts so many `seconds`, if it can; other tracks have frames of their own length.
+        That lasts so many `seconds`, if it can; other tracks have frames of their own length. One that fails has ended.
         """
         while True:
             if number < self.owner or self.source is None:
@@ -106,22 +109,37 @@ class Slot:
             assert reader is not None
             self._readers.add(reader)
             try:
-                return await (source.next_piece(seconds) if isinstance(source, BotAudioTrack) else source.recv())
+                frame = await _frame_of(source, seconds)
+                self.given_by = ref(source)
+                return frame
             except MediaStreamError:
-                if self.source is source:
-                    self.source = None
+                self._ended(source)
             except asyncio.CancelledError:
                 if reader in self._readers or reader.cancelling() > 1:  # it was not `replace`, or not only
                     raise
+            except Exception:
+                logger.exception("a track of the bot's failed, and is not played any more")
+                self._ended(source)
             finally:
                 if reader in self._readers:
                     self._readers.remove(reader)
                 else:
                     reader.uncancel()
 
+    def _ended(self, source: MediaStreamTrack) -> None:
+        if self.source is source:
+            self.source = None
+
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+
+async def _frame_of(source: MediaStreamTrack, seconds: float) -> Any:
+    if isinstance(source, BotAudioTrack):
+        return await source.next_piece(seconds)
+    await asyncio.sleep(0)  # a track that never waits shares the loop
+    return await source.recv()
 
 
 class SlotTrack(MediaStreamTrack):
@@ -137,7 +155,11 @@ class SlotTrack(MediaStreamTrack):
         self.give(CODECS["audio/opus"], 2)
         self.sound = RecentSound()
         self._converter: Converter | None = None
+        self._source: ReferenceType[MediaStreamTrack] | None = None
         self._last_in: int | None = None
+        "Where the source's last frame ended; None before its first one, whose timestamp says nothing."
+        self.refused = 0
+        "Frames that could not be played."
         self._position = 0
 
     def give(self, codec: Codec, channels: int) -> None:
@@ -152,9 +174,11 @@ class SlotTrack(MediaStreamTrack):
     async def next_piece(self, seconds: float) -> Piece:
         """The next sound, for the encoder: of that length, if it comes from a track of ours."""
         self._slot.take_over(self._number)
-        samples: NDArray[np.int16] = np.zeros((0, 1), np.int16)
+        samples = _nothing()
         while not len(samples):
             given = await self._slot.next_frame(self._number, seconds)
+            if self._slot.given_by != self._source:
+                self._source, self._last_in = self._slot.given_by, None
             samples, rate = self._taken(given) if isinstance(given, Piece) else self._taken_frame(given)
         self.sound.note(samples, asyncio.get_running_loop().time())
         position = self._position
@@ -172,7 +196,18 @@ class SlotTrack(MediaStreamTrack):
         return self._converted(piece.frame)
 
     def _taken_frame(self, frame: av.AudioFrame) -> tuple[NDArray[np.int16], int]:
-        """The same for a frame of any track."""
+        """The same for a frame of any track; one that cannot be played costs itself alone."""
+        try:
+            return self._read(frame)
+        except Exception:
+            if not self.refused:
+                logger.exception("a frame of the bot's track cannot be played")
+            self.refused += 1
+            return _nothing(), TICKS
+
+    def _read(self, frame: av.AudioFrame) -> tuple[NDArray[np.int16], int]:
+        if not frame.samples:
+            return _nothing(), TICKS
         if self._slot.tap is not None:
             self._slot.tap(frame)
         if frame.pts is not None and frame.time_base is not None:
@@ -194,3 +229,7 @@ class SlotTrack(MediaStreamTrack):
         if self._last_in is not None and _LEAST_GAP <= start - self._last_in < TICKS * 3600:
             self._position += start - self._last_in
         self._last_in = start + ticks
+
+
+def _nothing() -> NDArray[np.int16]:
+    return np.zeros((0, 1), np.int16)

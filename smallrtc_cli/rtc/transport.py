@@ -4,7 +4,8 @@ For bots without Pipecat; names, fields and events are those of Pipecat's transp
 transport joins the conversation when the bot first uses it, so that handlers registered before see everything.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from av import VideoFrame
 
 from smallrtc_cli.audio.codecs import native_rate
 from smallrtc_cli.audio.pcm import (
+    BYTES_PER_SAMPLE,
     AudioRawFrame,
     Converter,
     InputAudioRawFrame,
@@ -146,6 +148,8 @@ class AudioOutput:
         "Rate and channels of what was written last."
         self._highest = 0
         "Hz of what was written so far."
+        self._writing = asyncio.Lock()
+        self._cleared = 0
 
     async def write(self, frame: AudioRawFrame | bytes) -> None:
         """Play a frame, or s16le bytes at the params' rate and channel count, behind what was written before.
@@ -159,6 +163,15 @@ class AudioOutput:
             frame = AudioRawFrame(frame, self._rate, self._channels)
         if (frame.sample_rate, frame.num_channels) != self._format:
             self._follow(frame.sample_rate, frame.num_channels)
+        cleared = self._cleared
+        async with self._writing:
+            for piece in _seconds_of(frame):
+                if cleared == self._cleared:
+                    await self._write(piece)
+                if self._track.readyState != "live":
+                    return
+
+    async def _write(self, frame: AudioRawFrame) -> None:
         audio = self._converter.convert(frame.audio, frame.sample_rate, frame.num_channels)
         await self._track.write(audio, self._converter.rate)
 
@@ -171,6 +184,7 @@ class AudioOutput:
 
     def clear(self) -> None:
         """Be silent now: drop what was written and not heard, with a fade of 5 ms. A pending `write` returns."""
+        self._cleared += 1
         self._converter.reset()
         self._track.clear()
 
@@ -185,6 +199,13 @@ class AudioOutput:
     def listen(self, tap: Tap | None) -> None:
         """Have `tap(audio, position, loop_time)` see all that is sent, silence too: s16le at the track's rate."""
         self._track.tap = tap
+
+
+def _seconds_of(frame: AudioRawFrame) -> Iterator[AudioRawFrame]:
+    """Its seconds: minutes at once would hold up all calls while they are converted, and be copied with each packet."""
+    second = frame.sample_rate * frame.num_channels * BYTES_PER_SAMPLE
+    for start in range(0, max(len(frame.audio), 1), second):
+        yield AudioRawFrame(frame.audio[start : start + second], frame.sample_rate, frame.num_channels)
 
 
 class SmallWebRTCTransport:

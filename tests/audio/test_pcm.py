@@ -133,6 +133,18 @@ def test_a_source_may_change_its_format_in_mid_stream(formats):
     assert level_dbfs(_samples(out)) == pytest.approx(-15.3, abs=1)
 
 
+@pytest.mark.parametrize("rate", [24_000, 44_100])
+def test_the_end_of_one_format_does_not_come_behind_another(rate):
+    loud, still = np.full(rate // 50, 10_000, "<i2").tobytes(), bytes(2 * (rate // 50))
+    converter = Converter(48_000, 1)
+    converter.convert(loud, rate, 1)
+    assert not any(converter.convert(bytes(1920), 48_000, 1))
+    assert not any(converter.convert(still, rate, 1))
+    converter.convert_frame(to_av_frame(loud, rate, 1))
+    converter.convert_frame(to_av_frame(bytes(1920), 48_000, 1))
+    assert not any(any(to_bytes(each)) for each in converter.convert_frame(to_av_frame(still, rate, 1)))
+
+
 def test_nothing_in_is_nothing_out():
     assert Converter(48_000, 1).convert(b"", 22_050, 2) == b""
 

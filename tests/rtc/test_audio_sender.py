@@ -168,6 +168,8 @@ async def test_a_gap_in_the_source_is_a_gap_in_the_timestamps_and_not_in_the_num
 
 
 STEREO_BIT = 4
+FIRST_CELT = 16
+"The first configuration of Opus without its coder of speech (RFC 6716 section 3.1)."
 
 
 @pytest.mark.parametrize(("wanted", "channels"), [(None, 1), (False, 1), (True, 2)])
@@ -178,6 +180,11 @@ async def test_two_channels_go_to_those_who_want_them(wire, wanted, channels):
     heard = np.concatenate([decoder.decode(packet.payload) for packet in packets])[12_000:]
     apart = level_dbfs(heard[:, 0] - heard[:, 1]) > -30
     assert apart is (channels == 2)
+
+
+async def test_silence_with_some_noise_is_left_out_too(wire):
+    hiss = np.random.default_rng(1).normal(0, 10, (240_000, 1)).astype(np.int16)
+    assert len(await wire.sends(Source(hiss), wanted=OpusParameters(dtx=True))) < 100
 
 
 async def test_silence_is_left_out_where_it_is_wanted_so_and_what_follows_is_marked_and_in_its_time(wire):
@@ -206,6 +213,12 @@ async def test_the_settings_hold_as_far_as_the_other_side_allows(monkeypatch):
     ]
     assert sizes[0] > 2 * sizes[1]
     assert sizes[2] == pytest.approx(sizes[1], rel=0.1)
+
+
+@pytest.mark.parametrize(("wanted", "speaks"), [(OpusParameters(bitrate=16_000), True), (OpusParameters(), False)])
+async def test_few_bits_go_to_speech(wire, wanted, speaks):
+    packets = await wire.sends(Source(speech(1.0)), wanted=wanted)
+    assert {packet.payload[0] >> 3 < FIRST_CELT for packet in packets} == {speaks}
 
 
 async def test_packets_repeat_the_one_before_from_the_first_loss_that_the_other_side_reports(wire):

@@ -517,6 +517,92 @@ async def test_timestamps_only_grow_over_sources_of_several_rates():
     assert all(after.position >= before.position + _ticks(before) for before, after in pairwise(seen))
 
 
+async def test_the_first_timestamp_of_another_source_is_no_gap():
+    slot, sent = Slot("audio"), []
+    track = slot.track()
+    for first in (0, 600 * 48_000, 1200 * 48_000):
+        source = Source()
+        slot.replace(source)
+        source.give(*(_tone(48_000, 960, pts=first + pts) for pts in (0, 960, 3840)))
+        sent += [(await _soon(track.next_piece(0.02))).position for _ in range(3)]
+    assert sent == [start + pts for start in (0, 4800, 9600) for pts in (0, 960, 3840)]
+
+
+async def test_a_pause_of_the_same_source_is_a_gap():
+    slot, source = Slot("audio"), Source()
+    slot.replace(source)
+    source.give(_tone(48_000, 960), _tone(48_000, 960, pts=48_000))
+    track = slot.track()
+    assert (await _soon(track.next_piece(0.02))).position == 0
+    slot.replace(None)
+    slot.replace(source)
+    assert (await _soon(track.next_piece(0.02))).position == 48_000
+
+
+def _empty():
+    frame = av.AudioFrame(format="s16", layout="mono", samples=0)
+    frame.sample_rate = 48_000
+    return frame
+
+
+def _without_a_rate():
+    return av.AudioFrame.from_ndarray(np.zeros((1, 960), np.int16), format="s16", layout="mono")
+
+
+@pytest.mark.parametrize(("bad", "refused"), [(_empty, 0), (_without_a_rate, 2), (lambda: "sound", 2)])
+async def test_a_frame_that_cannot_be_played_costs_itself_alone(bad, refused, caplog):
+    slot, source = Slot("audio"), Source()
+    slot.replace(source)
+    source.give(_tone(48_000, 960), bad(), bad(), _tone(48_000, 960))
+    track = slot.track()
+    assert [len((await _soon(track.next_piece(0.02))).samples) for _ in range(2)] == [960, 960]
+    assert (track.refused, len(caplog.records)) == (refused, min(refused, 1))
+
+
+class Broken(MediaStreamTrack):
+    kind = "audio"
+
+    async def recv(self):
+        raise ValueError("a bot's own mistake")
+
+
+async def test_a_track_that_fails_has_ended_and_the_next_one_is_heard(caplog):
+    slot = Slot("audio")
+    slot.replace(Broken())
+    reading = await _started(slot.track().next_piece(0.02))
+    await _until(lambda: slot.source is None)
+    assert [record.exc_info[0] for record in caplog.records] == [ValueError]
+    source = Source()
+    source.give(_tone(48_000, 960))
+    slot.replace(source)
+    assert len((await _soon(reading)).samples) == 960
+
+
+class Hasty(MediaStreamTrack):
+    kind = "audio"
+    given = 0
+
+    async def recv(self):
+        self.given += 1
+        if self.given > 1_000:
+            raise MediaStreamError
+        return _tone(48_000, 960)
+
+
+async def test_a_track_that_never_waits_shares_the_loop():
+    slot, hasty = Slot("audio"), Hasty()
+    slot.replace(hasty)
+    track = slot.track()
+
+    async def read():
+        while True:
+            await track.next_piece(0.02)
+
+    reading = await _started(read())
+    assert 0 < hasty.given < 100
+    reading.cancel()
+
+
 @pytest.mark.parametrize(("given", "taken"), [(1, 1), (2, 1), (2, 2)])
 async def test_sound_is_as_loud_in_one_channel_as_in_two(given, taken):
     slot, source = Slot("audio"), Source()
@@ -753,6 +839,20 @@ async def test_drain_returns_when_all_was_taken_and_not_before():
     await _soon(draining)
 
 
+@pytest.mark.parametrize("frames", [1, 2, 3, 4, 6])
+async def test_drain_waits_for_the_packet_behind_the_last_sound_however_long_packets_are(frames):
+    """The encoder keeps some milliseconds of what it is given, and they are in the next packet."""
+    track, pieces = BotAudioTrack(settings=QUICK), []
+    await _soon(track.next_piece(QUICK.frame))
+    await _soon(track.write(_numbered(1, 2 * PACKET)))
+    draining = await _started(track.drain())
+    while not draining.done():
+        missing = frames - len(pieces) % frames
+        pieces.append((await _soon(track.next_piece(missing * QUICK.frame))).samples)
+    last = max(number for number, samples in enumerate(pieces) if samples.any()) // frames
+    assert len(pieces) >= (last + 2) * frames
+
+
 async def test_there_is_nothing_to_drain_when_nothing_was_written():
     await _soon(BotAudioTrack(settings=QUICK).drain())
 
@@ -804,6 +904,14 @@ async def test_a_bot_that_writes_without_looking_is_paced_after_the_end_and_shar
     for _ in range(3):
         await track.write(bytes(2 * 960))
     assert asyncio.get_running_loop().time() - before >= 0.055
+
+
+async def test_what_is_written_after_the_end_lasts_as_long_as_its_own_rate_says():
+    track = BotAudioTrack(settings=OutboundAudio(rate=48_000))
+    track.stop()
+    before = asyncio.get_running_loop().time()
+    await track.write(bytes(2 * 800), 8_000)
+    assert asyncio.get_running_loop().time() - before >= 0.095
 
 
 @pytest.mark.parametrize("live", [False, True])

@@ -1,6 +1,7 @@
 """The transport: what a bot without Pipecat holds."""
 
 import asyncio
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from smallrtc_cli.audio.signals import tone
 from smallrtc_cli.bots.echo import echo
 from smallrtc_cli.protocol.messages import UnencodableMessage
 from smallrtc_cli.rtc.dialer import DialOptions
-from smallrtc_cli.rtc.transport import NotEnabled, SmallWebRTCTransport, TransportParams
+from smallrtc_cli.rtc.transport import AudioOutput, NotEnabled, SmallWebRTCTransport, TransportParams
 from smallrtc_cli.rtc.video import OutputImageRawFrame, WrongPicture
 
 FULL_BAND = TransportParams(audio_in_enabled=True, audio_in_sample_rate=48_000, audio_out_enabled=True)
@@ -72,6 +73,66 @@ async def test_a_frame_that_cannot_be_played_is_refused_and_the_next_one_plays()
         with pytest.raises(WrongFormat):
             await transport.output().write(OutputAudioRawFrame(bytes(960), 24_000, 3))
         await asyncio.wait_for(transport.output().write(OutputAudioRawFrame(bytes(960), 24_000, 1)), 10)
+
+
+class Written:
+    """In the place of an output's track: takes what is written at once, or when it may."""
+
+    channels, rate, readyState = 1, 24_000, "live"  # noqa: N815
+
+    def __init__(self):
+        self.pieces = []
+        self.may = asyncio.Event()
+        self.may.set()
+
+    async def write(self, audio, rate):
+        await self.may.wait()
+        self.pieces.append((audio, rate))
+
+    def clear(self):
+        self.may.set()
+
+
+def minute():
+    return OutputAudioRawFrame(np.arange(24_000 * 60).astype("<i2").tobytes(), 24_000, 1)
+
+
+@pytest.fixture
+def written():
+    track = Written()
+    return AudioOutput(SimpleNamespace(start=lambda: asyncio.sleep(0)), track, 24_000, 1), track
+
+
+async def test_a_minute_that_is_written_at_once_is_converted_by_the_second_and_holds_nobody_up(written):
+    output, track = written
+    await output.write(minute())
+    assert [(len(audio), rate) for audio, rate in track.pieces] == 60 * [(48_000, 24_000)]
+    assert b"".join(audio for audio, _ in track.pieces) == minute().audio
+
+
+async def test_two_minutes_of_two_writers_follow_each_other(written):
+    output, track = written
+    silence = OutputAudioRawFrame(bytes(48_000 * 60), 24_000, 1)
+    await asyncio.gather(output.write(minute()), output.write(silence))
+    assert b"".join(audio for audio, _ in track.pieces) == minute().audio + silence.audio
+
+
+async def test_clear_ends_a_write_of_a_minute_and_those_behind_it(written):
+    output, track = written
+    track.may.clear()
+    writing = [asyncio.ensure_future(output.write(minute())) for _ in range(2)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    output.clear()
+    await asyncio.wait_for(asyncio.gather(*writing), 10)
+    assert len(track.pieces) == 1
+
+
+async def test_the_end_of_a_call_ends_a_write_of_a_minute(written):
+    output, track = written
+    track.readyState = "ended"
+    await output.write(minute())
+    assert len(track.pieces) == 1
 
 
 @pytest.mark.parametrize("message", [None, 3, "text", [1]])
