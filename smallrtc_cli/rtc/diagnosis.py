@@ -4,16 +4,17 @@
 first, says what to do, and lists what it knows: candidates, pairs, servers.
 """
 
-import ipaddress
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from smallrtc_cli.errors import CouldNotConnect
+from smallrtc_cli.rtc.attempt import End, Evidence, Tried, home_network, is_private, udp_ends
+from smallrtc_cli.rtc.facts import counted, facts
 
-_SHOWN: Final = 6  # candidates or pairs in one list
+__all__ = ["Cause", "Diagnosis", "End", "Evidence", "NoConnection", "Tried", "diagnose"]
+
 _TURN: Final = "a TURN server (`--ice-servers`)"
 _ANSWERED: Final = "succeeded"
 
@@ -40,75 +41,6 @@ class Cause(StrEnum):
     PRIVATE_ONLY = "private-only"
     PRIVATE_HERE = "private-here"
     UDP_BLOCKED = "udp-blocked"
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """One candidate of one side; `address` may be an mDNS name."""
-
-    type: str
-    address: str
-    port: int = 0
-    transport: str = "udp"
-
-    def __str__(self) -> str:
-        tcp = "" if self.transport == "udp" else f"/{self.transport}"
-        return f"{self.type}{tcp} {self.address}"
-
-    @property
-    def family(self) -> str:
-        """`IPv4`, `IPv6`, or `name`."""
-        address = _address(self.address)
-        return "name" if address is None else f"IPv{address.version}"
-
-    @property
-    def scope(self) -> str:
-        """From where it can be reached: `loopback`, `private`, `public`; `name` where nobody knows."""
-        address = _address(self.address)
-        if address is None:
-            return "name"
-        if address.is_loopback:
-            return "loopback"
-        return "public" if address.is_global else "private"
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """A pair of candidates and how far its check came (`frozen`, `waiting`, `in-progress`, `succeeded`, `failed`)."""
-
-    local: End
-    remote: End
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What is known of an attempt to connect."""
-
-    other: str = "client"
-    "Who the other side is: the `client` or the `server`."
-    local: Sequence[End] = ()
-    remote: Sequence[End] = ()
-    "What the other side offered, an mDNS name as it came."
-    resolved: frozenset[str] = frozenset()
-    "mDNS names that an address was found for."
-    pairs: Sequence[Tried] = ()
-    relay_only: bool = False
-    servers: Sequence[str] = ()
-    server_errors: Mapping[str, str] = field(default_factory=dict)
-    host_errors: Mapping[str, str] = field(default_factory=dict)
-    send_errors: Sequence[str] = ()
-    "What the system said when it would not send."
-    requests_heard: int = 0
-    "Checks that arrived, from anybody."
-    checks_heard: int = 0
-    "Checks that arrived with the right password."
-    responses_heard: int = 0
-    "Answers to our checks."
-    selected: Tried | None = None
-    "The pair that ICE chose."
-    dtls: str = "new"
-    was_connected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +76,7 @@ def diagnose(evidence: Evidence) -> Diagnosis:
             break
     else:
         found = _blocked(evidence)
-    return Diagnosis(*found, tuple(_facts(evidence)))
+    return Diagnosis(*found, tuple(facts(evidence)))
 
 
 _Finding = tuple[Cause, str, str]
@@ -167,7 +99,7 @@ def _dtls(e: Evidence) -> _Finding | None:
         )
     if e.selected is None or e.dtls == "new":  # chosen by late checks, when ICE had given up
         return None
-    sentence = f"ICE connected ({_way(e.selected)}), but the DTLS handshake did not end"
+    sentence = f"ICE connected ({e.selected}), but the DTLS handshake did not end"
     return Cause.DTLS_SILENT, sentence, "small packets pass and large ones may not: is the path's MTU below 1000 bytes?"
 
 
@@ -209,7 +141,7 @@ def _tcp_only(e: Evidence) -> _Finding | None:
 
 
 def _names(e: Evidence) -> _Finding | None:
-    udp = _udp(e.remote)
+    udp = udp_ends(e.remote)
     if not udp or e.checks_heard or any(end.family != "name" or end.address in e.resolved for end in udp):
         return None
     sentence = f"the {e.other} offered only mDNS names (`{udp[0].address}`) that cannot be resolved here"
@@ -221,7 +153,7 @@ def _names(e: Evidence) -> _Finding | None:
 
 
 def _families(e: Evidence) -> _Finding | None:
-    here, there = ({end.family for end in _udp(side)} - {"name"} for side in (e.local, e.remote))
+    here, there = ({end.family for end in udp_ends(side)} - {"name"} for side in (e.local, e.remote))
     if not here or not there or here & there or e.checks_heard or e.resolved:
         return None
     sentence = f"this side has {_and(here)} only, and the {e.other} has {_and(there)} only"
@@ -251,7 +183,7 @@ def _not_chosen(e: Evidence) -> _Finding | None:
     if not worked:
         return None
     late = "only since ICE has given up" if e.selected else f"but the {e.other} did not choose it"
-    sentence = f"a pair works ({_way(worked[0])}), {late}"
+    sentence = f"a pair works ({worked[0]}), {late}"
     hint = f"checks may be lost on their way to the {e.other}'s decision: look at its own log, or try again"
     return Cause.NOT_CHOSEN, sentence, hint
 
@@ -271,7 +203,7 @@ def _cannot_send(e: Evidence) -> _Finding | None:
 
 
 def _loopback(e: Evidence) -> _Finding | None:
-    here, there = ({end.scope for end in _udp(side)} for side in (e.local, e.remote))
+    here, there = ({end.scope for end in udp_ends(side)} for side in (e.local, e.remote))
     sides = [name for name, scopes in (("this side", here), (f"the {e.other}", there)) if scopes == {"loopback"}]
     if not sides:
         return None
@@ -281,10 +213,10 @@ def _loopback(e: Evidence) -> _Finding | None:
 
 
 def _same_network(e: Evidence) -> _Finding | None:
-    if not _private(e.local) or not _private(e.remote):
+    if not is_private(e.local) or not is_private(e.remote):
         return None
     here, there = (
-        {network: end.address for end in _udp(side) if (network := _network(end.address))}
+        {network: end.address for end in udp_ends(side) if (network := home_network(end.address))}
         for side in (e.local, e.remote)
     )
     common = [network for network in here if network in there and here[network] != there[network]]
@@ -296,7 +228,7 @@ def _same_network(e: Evidence) -> _Finding | None:
 
 
 def _private_only(e: Evidence) -> _Finding | None:
-    if not _private(e.local) or not _private(e.remote):
+    if not is_private(e.local) or not is_private(e.remote):
         return None
     sentence = "there are only private addresses on both sides, and they do not reach each other"
     hint = f"{_TURN} is needed, or `--public-ip` where this machine has an address that is known outside"
@@ -304,14 +236,14 @@ def _private_only(e: Evidence) -> _Finding | None:
 
 
 def _private_here(e: Evidence) -> _Finding | None:
-    if not _private(e.local):
+    if not is_private(e.local):
         return None
     sentence = f"this side offered only private addresses, and the {e.other} is somewhere else"
     return Cause.PRIVATE_HERE, sentence, f"use `--public-ip`, a STUN server or {_TURN}"
 
 
 def _blocked(e: Evidence) -> _Finding:
-    sentence = f"UDP is blocked: none of {_count(len(e.pairs), 'check')} was answered, and none came in"
+    sentence = f"UDP is blocked: none of {counted(len(e.pairs), 'check')} was answered, and none came in"
     if any(end.type == "relay" for end in e.local):
         return Cause.UDP_BLOCKED, sentence, f"the relay does not reach the {e.other} either: give it {_TURN} too"
     hint = f"open the ports (`--udp-ports` keeps them to a few) in the firewall, or use {_TURN}"
@@ -342,69 +274,5 @@ _RULES: tuple[Callable[[Evidence], _Finding | None], ...] = (
 # Facts
 
 
-def _facts(e: Evidence) -> Iterable[str]:
-    yield f"this side offered {_list(map(str, e.local)) or 'nothing'}"
-    yield f"the {e.other} offered {_list(map(str, e.remote)) or 'nothing'}"
-    lost = [end.address for end in e.remote if end.family == "name" and end.address not in e.resolved]
-    if lost:
-        yield f"not resolved here: {_list(lost)}"
-    if e.pairs:
-        states = Counter(
-            "no answer yet" if p.state in ("in-progress", "waiting", "frozen") else p.state for p in e.pairs
-        )
-        yield f"{_count(len(e.pairs), 'pair')}: " + ", ".join(f"{n} {state}" for state, n in states.items())
-        yield f"tried {_list(_way(pair) for pair in e.pairs)}"
-    yield (
-        f"{_count(e.responses_heard, 'answer')} to our checks, {_count(e.checks_heard, 'check')} of the {e.other}"
-        f", DTLS {e.dtls}"
-    )
-    if e.servers:
-        yield f"asked {_list(e.servers)}"
-    yield from (f"{server}: {reason}" for server, reason in (*e.server_errors.items(), *e.host_errors.items()))
-
-
-def _way(pair: Tried) -> str:
-    return f"{pair.local} → {pair.remote}"
-
-
-def _list(texts: Iterable[str]) -> str:
-    distinct = list(dict.fromkeys(texts))
-    more = len(distinct) - _SHOWN
-    return ", ".join(distinct[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def _and(words: Iterable[str]) -> str:
     return " and ".join(sorted(words))
-
-
-def _udp(side: Sequence[End]) -> list[End]:
-    return [end for end in side if end.transport == "udp"]
-
-
-def _private(side: Sequence[End]) -> bool:
-    """Whether nothing of a side can be reached from the Internet, as far as one can see."""
-    scopes = {end.scope for end in _udp(side)}
-    return (
-        bool(scopes)
-        and scopes <= {"private", "loopback", "name"}
-        and not any(end.type in ("srflx", "relay") for end in side)
-    )
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
-
-
-def _network(text: str) -> str | None:
-    """The network that a private address is probably in: /24 or /64, as nearly all home and office networks are."""
-    address = _address(text)
-    if address is None or address.is_loopback:
-        return None
-    return str(ipaddress.ip_network(f"{address}/{24 if address.version == 4 else 64}", strict=False))

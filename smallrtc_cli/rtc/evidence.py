@@ -8,7 +8,7 @@ from aioice.ice import CandidatePair
 
 from smallrtc_cli.protocol.session import Role
 from smallrtc_cli.rtc import aiortc_internals
-from smallrtc_cli.rtc.diagnosis import End, Evidence, Tried
+from smallrtc_cli.rtc.attempt import End, Evidence, Tried
 from smallrtc_cli.rtc.ice import IceAgent
 from smallrtc_cli.rtc.peer import Peer
 from smallrtc_cli.rtc.sockets import CheckSocket

@@ -11,6 +11,7 @@ from smallrtc_cli.config import Limits, Settings
 from smallrtc_cli.protocol.session import State
 from smallrtc_cli.rtc.aiortc_dtls import at_once
 from smallrtc_cli.rtc.connection import SmallWebRTCConnection
+from smallrtc_cli.rtc.peer_messages import PeerMessages
 from smallrtc_cli.rtc.sockets import BUFFER_SIZES, enlarge_buffers
 from smallrtc_cli.rtc.stats import of_type, stats
 
@@ -105,7 +106,7 @@ async def test_whoever_sends_without_end_shares_the_loop_while_the_conversation_
 
         monkeypatch.setattr(peer, "drain", long_drain)
         ending = asyncio.ensure_future(connection.close())
-        await until(lambda: connection.state is State.CLOSED and peer.is_idle)
+        await until(lambda: connection.state is State.CLOSED and peer.messages.is_idle)
         assert await passes(connection, 50) >= 40
         released.set()
         await ending
@@ -142,14 +143,14 @@ def test_where_a_system_refuses_a_size_it_is_asked_for_less_and_no_error(most):
 async def test_a_drain_goes_on_while_something_is_acknowledged(monkeypatch, longest, drained):
     left = [30_000, 20_000, 10_000, 0]
 
-    async def one_is_acknowledged(peer, most):
+    async def one_is_acknowledged(messages, most):
         left.pop(0)
         if left[0] > most:
             await asyncio.Event().wait()
 
     async with pair(LIMITED) as (connection, _):
         peer = connection.peer
-        monkeypatch.setattr(type(peer), "buffered", property(lambda peer: left[0]))
-        monkeypatch.setattr(type(peer), "_until_buffered", one_is_acknowledged)
+        monkeypatch.setattr(PeerMessages, "buffered", property(lambda messages: left[0]))
+        monkeypatch.setattr(PeerMessages, "_until_buffered", one_is_acknowledged)
         assert await peer.drain(0.05, longest) is drained
         monkeypatch.undo()
