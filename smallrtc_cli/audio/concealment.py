@@ -103,12 +103,13 @@ class Concealment:
         return made if made is not None and len(made) == count else None
 
     def _repeated(self, count: int) -> Samples:
+        """The period over and over; by an index, as `np.tile` and `np.roll` leave Python a tuple to keep each time."""
         if self._cycle is None:
             self._cycle = self._last_period()
-        times = -(-count // len(self._cycle))
-        sound = np.tile(self._cycle, (times, 1))[:count]
-        self._cycle = np.roll(self._cycle, -count, axis=0)
-        return sound
+        size = len(self._cycle)
+        around = self._cycle[np.arange(count + size) % size]
+        self._cycle = around[count:]
+        return around[:count]
 
     def _last_period(self) -> Samples:
         """The last pitch period, its start bent so that it follows its own end without a step."""

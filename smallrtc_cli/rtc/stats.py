@@ -8,7 +8,6 @@ connection: a restart begins anew, but for our own counters in `smallrtc`, which
 import asyncio
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any, Final
 
 from aiortc import RTCRtpTransceiver
@@ -68,7 +67,7 @@ async def _media(
         for found in (await end.getStats()).values():
             if found.type == "transport":
                 continue
-            entry = _w3c(asdict(found), transceiver) | extra
+            entry = _w3c({**vars(found)}, transceiver) | extra
             if found.type == "outbound-rtp" and source:
                 entry["mediaSourceId"] = source["id"]
             if found.type == "inbound-rtp":
@@ -129,7 +128,7 @@ def _transport(peer: Peer) -> Iterable[Entry]:
     dtls, agent = aiortc_internals.dtls_transport(peer.pc), peer.agent
     if dtls is None:
         return
-    entry = asdict(aiortc_internals.transport_stats(dtls))
+    entry = {**vars(aiortc_internals.transport_stats(dtls))}
     entry["timestamp"] = entry["timestamp"].timestamp() * 1000
     entry["iceState"] = dtls.transport.state
     if agent is not None:

@@ -1,5 +1,8 @@
 """Made-up sound: goes on, fades, ends without a click."""
 
+import gc
+import sys
+
 import numpy as np
 import pytest
 from played import largest_step
@@ -17,6 +20,14 @@ def concealing(sound, *, conceals=False):
     for number in range(3):
         concealment.join(sound[number * PACKET : (number + 1) * PACKET])
     return concealment
+
+
+def lose(concealment, sound, times):
+    """One packet that comes after each that does not."""
+    for number in range(times):
+        concealment.conceal(PACKET)
+        start = number % 40 * PACKET
+        concealment.join(sound[start : start + PACKET])
 
 
 @pytest.mark.parametrize("hertz", [100, 125, 200, 400])
@@ -103,6 +114,27 @@ def test_runs_are_counted():
     concealment.join(tone(1)[:PACKET])
     concealment.conceal(PACKET)
     assert concealment.events == 2
+
+
+def test_a_period_goes_on_where_the_piece_before_has_left_it():
+    at_once = concealing(voice(1)).conceal(2 * PACKET)
+    piecemeal = concealing(voice(1))
+    assert np.array_equal(np.concatenate([piecemeal.conceal(PACKET) for _ in range(2)]), at_once)
+
+
+def test_a_call_that_loses_packets_for_long_keeps_no_more_memory():
+    sound = voice(1)
+    concealment = concealing(sound)
+    lose(concealment, sound, 500)  # until the caches of Python and NumPy are warm
+    gc.collect()  # empties Python's free lists: a test before may have filled them
+    gc.disable()
+    try:
+        lose(concealment, sound, 100)
+        before = sys.getallocatedblocks()
+        lose(concealment, sound, 1_000)
+        assert sys.getallocatedblocks() - before < 500
+    finally:
+        gc.enable()
 
 
 def test_stereo_stays_aligned():

@@ -1,8 +1,10 @@
 """What a connection counts: W3C's names and units, on real calls, and the levels by value."""
 
 import asyncio
+import gc
 import json
 import math
+import sys
 
 import aioice.ice
 import numpy as np
@@ -225,3 +227,21 @@ def test_sound_that_stopped_is_silence():
     sound.note(samples(1.0), 1.0)
     assert sound.level(1.4) > 0.9
     assert sound.level(1.6) == 0.0
+
+
+async def test_a_snapshot_each_second_keeps_no_memory():
+    async with answering(idle) as server, dialed(server.supervisor) as (_, connection):
+        gc.collect()  # empties Python's free lists: a test before may have filled them
+        gc.disable()
+        try:
+            await look(connection, 100)
+            before = sys.getallocatedblocks()
+            await look(connection, 500)
+            assert sys.getallocatedblocks() - before < 300
+        finally:
+            gc.enable()
+
+
+async def look(connection, times):
+    for _ in range(times):
+        await stats(connection)
