@@ -5,8 +5,11 @@ To ask for them takes 0.2 ms, a tenth of an answer. A system that tells nothing 
 
 import contextlib
 import errno
+import logging
 import socket
 from typing import Final
+
+logger = logging.getLogger(__name__)
 
 _GROUPS: Final = 0x1 | 0x10 | 0x100
 "Links, IPv4 addresses, IPv6 addresses: RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR of `rtnetlink.h`."
@@ -26,12 +29,11 @@ class AddressWatch:
         if self._notices is None:
             return True
         found = False
-        while self._read(self._notices):
+        while self._notices is not None and self._read(self._notices):
             found = True
-        return found
+        return found or self._notices is None
 
-    @staticmethod
-    def _read(notices: socket.socket) -> bool:
+    def _read(self, notices: socket.socket) -> bool:
         """Whether there was a notice, or so many that the system has dropped some (ENOBUFS)."""
         try:
             notices.recv(_MESSAGE)
@@ -39,7 +41,10 @@ class AddressWatch:
             return False
         except OSError as error:
             if error.errno != errno.ENOBUFS:
-                raise
+                logger.debug("changes of this machine's addresses are not told any more: %s", error)
+                notices.detach()  # not to be closed: the number may be somebody else's by now
+                self._notices = None
+                return False
         return True
 
     def close(self) -> None:
