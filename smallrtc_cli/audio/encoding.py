@@ -45,8 +45,13 @@ class Packet(NamedTuple):
     position: int
     "In `TICKS`."
 
-    level: float
-    "dBFS of the sound."
+    sound: NDArray[np.int16]
+    "What it is made of."
+
+    @property
+    def level(self) -> float:
+        """DBFS of the sound."""
+        return level_dbfs(self.sound)
 
 
 class Encoding:
@@ -169,7 +174,7 @@ class Encoding:
         for sound, start in self._packetizer.add(samples, place):
             self._before.append(sound)
             timestamp = self._time(encoder, start)
-            packets.append(Packet(encoder.encode(sound), timestamp, level_dbfs(sound)))
+            packets.append(Packet(encoder.encode(sound), timestamp, sound))
             self._now = timestamp / TICKS
         return packets
 

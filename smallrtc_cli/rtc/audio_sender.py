@@ -86,12 +86,12 @@ class _Stream:
             return
         timestamp = (self._origin + packet.position * self._clock_rate // TICKS) % (1 << 32)
         rtp = RtpPacket(self._kind, self._sequence, timestamp, self._source, packet.payload)
-        header = rtp_header(rtp, marker=self._paused, extensions=self._extensions(packet.level))
+        header = rtp_header(rtp, marker=self._paused, extensions=self._extensions(packet))
         self._sequence, self._paused = (self._sequence + 1) % (1 << 16), False
         await aiortc_audio.send_packet(self._sender, rtp, header)
 
-    def _extensions(self, dbfs: float) -> bytes:
-        level = max(round(min(-dbfs, _QUIETEST)), 0) if self._level is not None else 0
+    def _extensions(self, packet: Packet) -> bytes:
+        level = max(round(min(-packet.level, _QUIETEST)), 0) if self._level is not None else 0
         if level not in self._blocks:
             said = [(self._level, bytes([level]))] if self._level is not None else []
             self._blocks[level] = header_extensions([*self._mid, *said])

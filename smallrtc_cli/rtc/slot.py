@@ -174,12 +174,13 @@ class SlotTrack(MediaStreamTrack):
     async def next_piece(self, seconds: float) -> Piece:
         """The next sound, for the encoder: of that length, if it comes from a track of ours."""
         self._slot.take_over(self._number)
-        samples = _nothing()
-        while not len(samples):
+        while True:
             given = await self._slot.next_frame(self._number, seconds)
             if self._slot.given_by != self._source:
                 self._source, self._last_in = self._slot.given_by, None
             samples, rate = self._taken(given) if isinstance(given, Piece) else self._taken_frame(given)
+            if len(samples):
+                break
         self.sound.note(samples, asyncio.get_running_loop().time())
         position = self._position
         self._position += len(samples) * TICKS // rate

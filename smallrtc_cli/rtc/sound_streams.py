@@ -133,5 +133,8 @@ class AudioOutput:
 def _seconds_of(frame: AudioRawFrame) -> Iterator[AudioRawFrame]:
     """Its seconds: minutes at once would hold up all calls while they are converted, and be copied with each packet."""
     second = frame.sample_rate * frame.num_channels * BYTES_PER_SAMPLE
-    for start in range(0, max(len(frame.audio), 1), second):
+    if len(frame.audio) <= second:
+        yield frame
+        return
+    for start in range(0, len(frame.audio), second):
         yield AudioRawFrame(frame.audio[start : start + second], frame.sample_rate, frame.num_channels)
