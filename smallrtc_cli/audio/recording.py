@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,11 @@ class Recording:
     @property
     def seconds(self) -> float:
         return len(self.samples) / self.rate
+
+    @property
+    def began(self) -> float:
+        """The monotonic time of the first sample, as most frames have it: the first ones may be from before a gap."""
+        return median(time - index / self.rate for index, time in self.marks)
 
     def time_of(self, position: float) -> float:
         """The monotonic time of a position in samples; before the first mark it is reckoned back from it."""

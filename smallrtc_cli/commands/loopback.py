@@ -187,7 +187,7 @@ def _write(path: Path, made: Call) -> None:
 
 def _side_by_side(sent: Recording, received: Recording) -> NDArray[np.int16]:
     """Left what was sent, right what came back, as much later as it did."""
-    delay = received.marks[0][1] - sent.marks[0][1] if sent.marks and received.marks else 0.0
+    delay = received.began - sent.began if sent.marks and received.marks else 0.0
     offset = round(delay * RATE)
     tracks = [(sent, max(0, -offset)), (received, max(0, offset))]
     both = np.zeros((max(len(tape.samples) + start for tape, start in tracks), 2), np.int16)
