@@ -14,7 +14,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -63,13 +63,16 @@ async def _serve(options: ServeOptions, write_event: Callable[[str], None]) -> E
     async with contextlib.AsyncExitStack() as stack:
         entrance = _Entrance(options, spec)
         stack.push_async_callback(entrance.close)
-        await entrance.open()
-        calls_of, bot = await asyncio.to_thread(_load, yours, load_bot)
-        view = stack.enter_context(_view()) if console.is_live() and not options.json_lines else None
-        write = write_event if options.json_lines else view.write if view is not None else console.say
-        calls = calls_of(options, bot, load_bot, rooms=entrance.rooms, write=write)
-        stack.push_async_callback(calls.close)
-        await calls.start(view)
+        with _given_up() as codes:
+            await entrance.open()
+            calls_of, bot = await asyncio.to_thread(_load, yours, load_bot)
+            view = stack.enter_context(_view()) if console.is_live() and not options.json_lines else None
+            write = write_event if options.json_lines else view.write if view is not None else console.say
+            calls = calls_of(options, bot, load_bot, rooms=entrance.rooms, write=write)
+            stack.push_async_callback(calls.close)
+            await calls.start(view)
+        if codes:
+            return codes[0]
         spare_imports()
         entrance.admit(calls)
         _greet(options, spec, entrance, calls)
@@ -218,6 +221,30 @@ def _for_the_network(options: ServeOptions, entrance: _Entrance, found: list[Pla
 
 
 # The end
+
+
+@contextlib.contextmanager
+def _given_up() -> Iterator[list[ExitCode]]:
+    """A start that Ctrl-C or SIGTERM ends, here and not in the middle of anything: with which exit code, if so."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    codes: list[ExitCode] = []
+
+    def give_up(code: ExitCode) -> None:
+        codes.append(code)
+        task.cancel()
+
+    loop.add_signal_handler(signal.SIGINT, give_up, ExitCode.INTERRUPTED)
+    loop.add_signal_handler(signal.SIGTERM, give_up, ExitCode.OK)
+    try:
+        yield codes
+    except asyncio.CancelledError:
+        if not codes:
+            raise
+        task.uncancel()
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 async def _until_stopped(log: "ServeLog") -> ExitCode:

@@ -201,12 +201,32 @@ async def test_what_cannot_be_meant_is_said_before_anything_listens(starting):
     assert errors.startswith("error: no network interface is `nonsense`")
 
 
-async def test_ctrl_c_while_what_answers_is_loaded_ends_it(starting):
+ENDS = [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.OK)]
+
+
+@pytest.mark.parametrize(("number", "code"), ENDS)
+async def test_a_signal_while_what_answers_is_loaded_ends_it(starting, number, code):
     server = starting("echo")
     url = (await server.told())["url"]
     assert (await get(f"{url}/status"))[0] == 200
-    server._process.send_signal(signal.SIGINT)
+    server._process.send_signal(number)
     server.load()
-    code, errors = await server.ended()
-    assert code == ExitCode.INTERRUPTED
-    assert "ready" not in errors
+    assert await server.ended() == (code, "")
+
+
+SLOW_IN_A_CHILD = """
+import pathlib, sys, time
+if "smallrtc_cli.bots.child" in sys.modules:
+    pathlib.Path("loading").touch()
+    time.sleep(30)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), ENDS)
+async def test_a_signal_while_a_process_loads_the_bot_leaves_none_behind(starting, tmp_path, number, code):
+    (tmp_path / "bot.py").write_text(SLOW_IN_A_CHILD + BOT)
+    server = starting("bot.py", "--isolate")
+    await server.told()
+    server.load()
+    await until((tmp_path / "loading").exists, 20)
+    assert await server.ended(number) == (code, "")
