@@ -53,7 +53,7 @@ class Guard:
         """Raise `Forbidden` unless `Host` is known and `Origin`, if any, is the same host and port, or allowed."""
         if not host or not self._is_known(_name(host)):
             named = f"`{printable(host)}` is not a name of this server" if host else "the request names no host"
-            raise Forbidden(named, hint=f"use `localhost` or {self._other_name()}")
+            raise Forbidden(named, hint=f"use {self._own_names()}")
         if origin is not None and not _same_origin(origin, host) and not self.allows(origin):
             raise Forbidden(f"pages of `{printable(origin)}` may not use this server", hint=_allowing(origin))
 
@@ -72,9 +72,12 @@ class Guard:
         if not same_secret(given, self.token):
             raise Unauthorized("the token is wrong")
 
-    def _other_name(self) -> str:
+    def _own_names(self) -> str:
+        if self.bound.lower() == "localhost":
+            return "`localhost`"
         bound = _address(self.bound)
-        return "an address of this machine" if bound is not None and bound.is_unspecified else f"`{self.bound}`"
+        is_any = bound is not None and bound.is_unspecified
+        return f"`localhost` or {'an address of this machine' if is_any else f'`{self.bound}`'}"
 
     def _is_known(self, name: str) -> bool:
         if name in (self.bound.lower(), "localhost") or name.endswith(".localhost") or name in self.names:

@@ -48,6 +48,20 @@ def test_other_names_are_refused(bound, host):
 
 
 @pytest.mark.parametrize(
+    ("bound", "hint"),
+    [
+        ("localhost", "use `localhost`"),
+        ("127.0.0.1", "use `localhost` or `127.0.0.1`"),
+        ("0.0.0.0", "use `localhost` or an address of this machine"),
+    ],
+)
+def test_whoever_has_another_name_is_told_those_that_are_right(bound, hint):
+    with pytest.raises(Forbidden) as raised:
+        Guard(bound).check("rebound.example", None)
+    assert raised.value.hint == hint
+
+
+@pytest.mark.parametrize(
     "origin",
     [
         "http://evil.example",
