@@ -93,10 +93,11 @@ async def keep_pictures(transport: SmallWebRTCTransport, path: Path, on_trouble:
 
     What is missing in it is told in a sentence.
     """
-    loop = asyncio.get_running_loop()
+    loop, came = asyncio.get_running_loop(), False
     recording = VideoRecording(path)
     try:
         async for frame in transport.images():
+            came = True
             recording.add(frame, loop.time())
     except BROKEN as error:
         on_trouble(f"the pictures in `{path}` end here: {(getattr(error, 'strerror', None) or str(error)).lower()}")
@@ -104,3 +105,5 @@ async def keep_pictures(transport: SmallWebRTCTransport, path: Path, on_trouble:
         await recording.close()
         if recording.dropped:
             on_trouble(f"{recording.dropped} pictures are missing in `{path}`: this machine was too slow for them")
+        if not came:
+            on_trouble(f"the bot showed no picture: there is no `{path}`")

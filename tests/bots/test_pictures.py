@@ -194,6 +194,20 @@ async def test_the_bots_pictures_are_kept_until_the_end(tmp_path, end):
     assert troubles == []
 
 
+async def test_a_bot_without_pictures_leaves_no_file_and_that_is_told(tmp_path):
+    async def shows_nothing(runner_args):
+        await runner_args.webrtc_connection.wait_closed()
+
+    troubles = []
+    async with calling(shows_nothing) as (_, transport):
+        keeping = asyncio.create_task(keep_pictures(transport, tmp_path / "bot.mkv", troubles.append))
+        await transport.connection.wait_for(transport.connection.is_connected)
+        await transport.disconnect()
+        await asyncio.wait_for(keeping, 20)
+    assert troubles == [f"the bot showed no picture: there is no `{tmp_path / 'bot.mkv'}`"]
+    assert [*tmp_path.iterdir()] == []
+
+
 async def test_pictures_that_cannot_be_kept_are_told_and_the_call_goes_on(tmp_path):
     troubles = []
     async with calling(shows_red) as (_, transport):
