@@ -27,9 +27,6 @@ def devices(settings: Devices | None = None) -> list[Device]:
         except TimeoutError:
             hint = f"is its server frozen? {AudioUnavailable.hint}"
             raise AudioUnavailable("the sound system does not answer", hint=hint) from None
-        finally:
-            if not listing.done():
-                portaudio.abandon()
 
 
 def choose(found: Sequence[Device], wanted: str | None, direction: Direction) -> Device:

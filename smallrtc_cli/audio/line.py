@@ -100,7 +100,6 @@ class Line(ABC):
         except asyncio.CancelledError:
             self._current = None
             opening.add_done_callback(_close_late)
-            portaudio.abandon()
             raise
         self.latency = self._stream.latency
 
@@ -135,7 +134,6 @@ class Line(ABC):
             await asyncio.wait({self._closing}, timeout=self._settings.close_timeout)
         finally:
             if not self._closing.done():
-                portaudio.abandon()
                 _log.debug("the %s `%s` does not close; it is left to itself", self.role, self.name)
 
     async def _keep(self) -> None:

@@ -5,7 +5,6 @@ Every call here may block for ever, as long as a sound server does not answer. S
 held while it lists or opens; not while it closes, or one stream that is stuck would hold up all the others.
 """
 
-import atexit
 import contextlib
 import logging
 import os
@@ -115,14 +114,12 @@ def in_thread(call: Callable[[], T]) -> Future[T]:
 
 
 def is_busy() -> bool:
-    """Whether a call has not come back. Python's end would unload the library below it, which is a crash."""
+    """Whether a call has not come back.
+
+    The process has to end at once then: PortAudio's clean-up would not come back either, and Python's end would unload
+    the library below that call, which is a crash.
+    """
     return bool(_CALLS)
-
-
-def abandon() -> None:
-    """Have the process end without PortAudio's clean-up: a call has not come back, and neither would that."""
-    if (loaded := sys.modules.get("sounddevice")) is not None:
-        atexit.unregister(loaded._exit_handler)  # noqa: SLF001 -- there is no public name
 
 
 @contextlib.contextmanager

@@ -28,14 +28,6 @@ def module(monkeypatch):
     assert not list(fake.open_streams())
 
 
-@pytest.fixture
-def abandoned(monkeypatch):
-    """How often PortAudio was given up for good."""
-    times = []
-    monkeypatch.setattr(portaudio, "abandon", lambda: times.append(1))
-    return times
-
-
 def _microphone(told=None, settings=SETTINGS):
     on_change = None if told is None else told.append
     return Microphone(choose(devices(), "mic", Direction.INPUT), on_change=on_change, settings=settings)
@@ -117,12 +109,12 @@ def _calls(watched, name):
 IMPATIENT = Devices(look=0.01, lost_after=30, settle=30, retry=0.02, close_timeout=0.05)
 
 
-async def test_while_closing_blocks_the_device_is_not_tried_and_after_it_is_taken_back(module, abandoned):
+async def test_while_closing_blocks_the_device_is_not_tried_and_after_it_is_taken_back(module):
     told = []
     async with _microphone(told, IMPATIENT) as microphone:
         module.may_close.clear()
         module.streams[0].end()
-        await until(lambda: abandoned == [1])
+        await until(portaudio.is_busy)
         postponed = _calls(microphone._watch, "failed")
         await until(lambda: len(postponed) >= 3)
         assert (told, microphone.state, len(module.attempts)) == ([GONE], "lost", 1)
@@ -132,13 +124,13 @@ async def test_while_closing_blocks_the_device_is_not_tried_and_after_it_is_take
 
 
 @pytest.mark.parametrize("settings", [IMPATIENT, SETTINGS])
-async def test_closing_that_blocks_does_not_hold_up_the_end(module, abandoned, settings):
+async def test_closing_that_blocks_does_not_hold_up_the_end(module, settings):
     told = []
     async with _microphone(told, settings):
         module.may_close.clear()
         module.streams[0].end()
         await until(lambda: told == [GONE])
-    assert abandoned == [1]
+    assert portaudio.is_busy()
     module.may_close.set()
     await until(lambda: not list(module.open_streams()))
 
@@ -164,27 +156,27 @@ async def test_a_fault_in_what_is_told_is_not_swallowed(module):
         await microphone.__aexit__(None, None, None)
 
 
-async def test_opening_that_blocks_is_given_up_and_closed_when_it_comes_back(module, abandoned):
+async def test_opening_that_blocks_is_given_up_and_closed_when_it_comes_back(module):
     may_open = threading.Event()
     module.refuse = lambda *_: may_open.wait(20) and None
     microphone = _microphone(settings=Devices(answer_timeout=0.05))
     with pytest.raises(AudioUnavailable, match="the microphone `mic` does not open: the sound system does not answer"):
         async with microphone:
             pass
-    assert abandoned == [1]
+    assert portaudio.is_busy()
     may_open.set()
     await until(lambda: module.streams and module.streams[0].closed)
 
 
-async def test_hanging_up_while_a_device_is_being_taken_back_closes_it(module, abandoned):
+async def test_hanging_up_while_a_device_is_being_taken_back_closes_it(module):
     may_open = threading.Event()
     async with _microphone():
         module.refuse = lambda *_: may_open.wait(20) and None
         module.streams[0].end()
         await until(lambda: len(module.attempts) == 2)
+    assert portaudio.is_busy()
     may_open.set()
     await until(lambda: len(module.streams) == 2 and module.streams[1].closed)
-    assert abandoned == [1]
 
 
 async def test_at_its_end_nothing_of_it_is_left(module):

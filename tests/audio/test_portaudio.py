@@ -123,13 +123,3 @@ def test_a_call_that_has_not_come_back_is_known():
     deadline = time.monotonic() + 20
     while portaudio.is_busy():  # it is told a moment after the result
         assert time.monotonic() < deadline
-
-
-def test_abandoning_portaudio_leaves_its_clean_up_out(module, monkeypatch):
-    left_out = []
-    monkeypatch.setattr(portaudio.atexit, "unregister", left_out.append)
-    portaudio.abandon()
-    assert left_out == [module._exit_handler]
-    monkeypatch.delitem(sys.modules, "sounddevice")
-    portaudio.abandon()
-    assert len(left_out) == 1
